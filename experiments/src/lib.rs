@@ -1,1 +1,10 @@
-//! Placeholder.
+//! The program `triptych`: prepares data, trains, evaluates, reports and answers.
+//!
+//! Everything the program does is here; `main.rs` only picks the allocator.
+
+pub mod cli;
+pub mod configuration;
+pub mod device;
+pub mod diagnostic;
+pub mod progress;
+pub mod run;

@@ -1,0 +1,88 @@
+//! The command line: one file a subcommand, each with its `Args` and its `run`.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::device::DeviceChoice;
+use crate::diagnostic;
+
+mod checkpoints;
+mod completions;
+mod config;
+mod list;
+mod options;
+
+const ABOUT: &str =
+    "Train, evaluate and use models of text, pictures and sound, on one machine, in one program";
+
+const EXAMPLES: &str = "\
+Examples:
+  triptych config list                              the experiments that are built in
+  triptych config explain quickstart                every setting, and where it comes from
+  triptych checkpoints runs/mine                    what can be gone on from
+
+Exit status: 0 done, 1 the work failed, 2 wrong command line or config, 130 stopped by Ctrl-C";
+
+#[derive(Debug, Parser)]
+#[command(name = "triptych", version, about = ABOUT, after_help = EXAMPLES, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Config(config::Args),
+    List(list::Args),
+    Checkpoints(checkpoints::Args),
+    Completions(completions::Args),
+}
+
+impl Command {
+    /// The device that the command computes on, where it computes.
+    fn device(&self) -> Option<DeviceChoice> {
+        match self {
+            Command::Config(_) | Command::List(_) | Command::Checkpoints(_) | Command::Completions(_) => None,
+        }
+    }
+
+    fn run(self) -> miette::Result<()> {
+        match self {
+            Command::Config(args) => config::run(args),
+            Command::List(args) => list::run(args),
+            Command::Checkpoints(args) => checkpoints::run(args),
+            Command::Completions(args) => completions::run(args),
+        }
+    }
+}
+
+/// Reads the command line, does what it says, and gives the exit status.
+pub fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    // SAFETY: nothing has started a thread yet
+    unsafe { command.device().unwrap_or_default().make_default() };
+    diagnostic::conclude(command.run())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_examples() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  triptych "), "`{}` shows no examples", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+}

@@ -1,0 +1,27 @@
+//! `triptych quickstart`: from nothing to a report, with one command.
+
+use std::path::PathBuf;
+
+use super::options::{Overrides, Work};
+
+/// Prepare the bundled data, train a model from nothing, evaluate it and write a report
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  triptych quickstart
+  triptych quickstart --out runs/short --set train.steps=200
+  triptych quickstart --device cuda:0
+
+Stopped at any moment, the same command goes on where it was.")]
+pub(crate) struct Args {
+    /// The run's folder
+    #[arg(long, value_name = "DIR", default_value = "runs/quickstart")]
+    pub(crate) out: PathBuf,
+    /// The built-in config to run
+    #[arg(long, value_name = "NAME", default_value = "quickstart")]
+    pub(crate) preset: String,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+    #[command(flatten)]
+    pub(crate) work: Work,
+}

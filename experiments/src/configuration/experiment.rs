@@ -1,0 +1,230 @@
+//! What an experiment's TOML file says.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use triptych_datasets::audio::AudioTransform;
+use triptych_datasets::image::ImageTransform;
+use triptych_datasets::loader::{OnBad, Selection};
+use triptych_tasks::model::ModelConfig;
+use triptych_tasks::objectives::{self, OBJECTIVES};
+
+use super::{ConfigError, Resolved, resolve};
+use crate::run::optimizer::OptimizerConfig;
+
+/// An experiment: data, model, objectives, training, evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Shown in the report.
+    pub title: String,
+    /// Decides everything that is drawn at random.
+    pub seed: u64,
+    /// Where samples come from and what is made of them.
+    pub data: DataConfig,
+    /// Encoders, backbone, heads.
+    pub model: ModelConfig,
+    /// Weight and schedule of every objective in use, by name.
+    pub objectives: BTreeMap<String, ObjectiveSchedule>,
+    /// The step loop.
+    pub train: TrainConfig,
+    /// What is measured afterwards, and on what.
+    pub evaluate: EvaluateConfig,
+}
+
+/// Where samples come from and what is made of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// The corpus.
+    pub corpus: CorpusConfig,
+    /// Token ids of the tokenizer, special ones included; it is trained on the training texts.
+    pub n_vocab: usize,
+    /// Longest text in tokens; longer ones are cut.
+    pub max_text_tokens: usize,
+    /// Rows of a training batch.
+    pub batch_size: usize,
+    /// Threads that load batches; they decide nothing but speed.
+    pub workers: usize,
+    /// What a picture becomes.
+    pub image: ImageTransform,
+    /// What a sound becomes.
+    pub audio: AudioTransform,
+    /// What happens to a sample that cannot be read.
+    pub on_bad: OnBad,
+}
+
+/// Which corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum CorpusConfig {
+    /// The bundled one.
+    Emoji(EmojiConfig),
+    /// A prepared folder with an `index.json`.
+    Folder(PathBuf),
+}
+
+/// How much of the bundled corpus, and how large its pictures are drawn.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmojiConfig {
+    /// Side of the drawings in pixels.
+    pub side: u32,
+    /// Only the first so many known concepts; all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_known: Option<usize>,
+    /// Only the first so many concepts that are never trained on; all without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unknown: Option<usize>,
+}
+
+/// How much an objective counts, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObjectiveSchedule {
+    /// Factor on the loss.
+    pub weight: f32,
+    /// Only at every so many-th step.
+    #[serde(default = "one")]
+    pub every: u64,
+    /// The step of each period at which it is its turn, so that objectives can take turns.
+    #[serde(default)]
+    pub offset: u64,
+    /// Share of the run at which it starts.
+    #[serde(default)]
+    pub from: f64,
+    /// Share of the run at which it ends.
+    #[serde(default = "whole")]
+    pub until: f64,
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn whole() -> f64 {
+    1.0
+}
+
+impl ObjectiveSchedule {
+    /// The factor at `step` of `n_steps`; `None` when it is not the objective's turn.
+    pub fn weight_at(&self, step: u64, n_steps: u64) -> Option<f32> {
+        let progress = step as f64 / n_steps.max(1) as f64;
+        let is_turn = step % self.every == self.offset % self.every;
+        (is_turn && progress >= self.from && progress < self.until && self.weight != 0.0)
+            .then_some(self.weight)
+    }
+}
+
+/// The step loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    /// Number of steps.
+    pub steps: u64,
+    /// Steps between two lines of `metrics.jsonl`.
+    pub log_every: u64,
+    /// Steps between two checkpoints.
+    pub checkpoint_every: u64,
+    /// How many checkpoints are kept.
+    pub keep_checkpoints: usize,
+    /// AdamW and the learning rate's course.
+    pub optimizer: OptimizerConfig,
+}
+
+/// What is measured after training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvaluateConfig {
+    /// Rows of an evaluation batch; changes nothing but speed.
+    pub batch_size: usize,
+    /// Width of the beam search that writes captions and transcripts; 1 is greedy.
+    pub n_beams: usize,
+    /// Bootstrap resamples behind every interval.
+    pub resamples: usize,
+    /// Captions, transcripts and searches shown a hold-out.
+    pub gallery: usize,
+    /// What training never saw.
+    pub holdouts: Vec<Holdout>,
+}
+
+/// A part of the corpus to measure on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Holdout {
+    /// Name in scores and reports.
+    pub name: String,
+    /// Which pictures, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<Selection>,
+    /// Which sounds, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sounds: Option<Selection>,
+}
+
+/// Reads and checks an experiment: a file or a built-in name, with overrides.
+///
+/// # Errors
+/// What [`resolve`] finds, and values that make no sense together.
+pub fn experiment(name: &str, overrides: &[String]) -> Result<Resolved<ExperimentConfig>, ConfigError> {
+    let resolved = resolve::<ExperimentConfig>(name, overrides)?;
+    check(&resolved)?;
+    Ok(resolved)
+}
+
+fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
+    let config = &resolved.value;
+    for (name, schedule) in &config.objectives {
+        if objectives::find(name).is_none() {
+            let names = OBJECTIVES.iter().map(|objective| objective.name()).collect::<Vec<_>>().join(", ");
+            return Err(resolved.reject(&format!("objectives.{name}"), format!("one of {names}")));
+        }
+        if schedule.every == 0 {
+            return Err(resolved.reject(&format!("objectives.{name}.every"), "at least 1"));
+        }
+        if !schedule.weight.is_finite() || schedule.weight < 0.0 {
+            return Err(
+                resolved.reject(&format!("objectives.{name}.weight"), "a finite number of at least 0")
+            );
+        }
+    }
+    let positive = [
+        ("data.batch_size", config.data.batch_size as u64),
+        ("data.workers", config.data.workers as u64),
+        ("data.max_text_tokens", config.data.max_text_tokens as u64),
+        ("train.steps", config.train.steps),
+        ("train.log_every", config.train.log_every),
+        ("train.checkpoint_every", config.train.checkpoint_every),
+        ("train.keep_checkpoints", config.train.keep_checkpoints as u64),
+        ("evaluate.batch_size", config.evaluate.batch_size as u64),
+        ("evaluate.n_beams", config.evaluate.n_beams as u64),
+        ("evaluate.resamples", config.evaluate.resamples as u64),
+    ];
+    for (key, value) in positive {
+        if value == 0 {
+            return Err(resolved.reject(key, "at least 1"));
+        }
+    }
+    let optimizer = &config.train.optimizer;
+    if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
+        return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));
+    }
+    if !(0.0..1.0).contains(&optimizer.ema_decay) {
+        return Err(resolved.reject("train.optimizer.ema_decay", "at least 0 and below 1"));
+    }
+    if optimizer.betas.iter().any(|beta| !(0.0..1.0).contains(beta)) {
+        return Err(resolved.reject("train.optimizer.betas", "two numbers of at least 0 and below 1"));
+    }
+    if !(optimizer.clip_norm > 0.0) {
+        return Err(resolved.reject("train.optimizer.clip_norm", "above 0"));
+    }
+    if config.model.fusion.max_causal_tokens < config.data.max_text_tokens + 1 {
+        let least = config.data.max_text_tokens + 1;
+        return Err(resolved.reject(
+            "model.fusion.max_causal_tokens",
+            format!("at least {least}, data.max_text_tokens and a mark"),
+        ));
+    }
+    Ok(())
+}

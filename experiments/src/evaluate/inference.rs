@@ -1,0 +1,129 @@
+//! What a trained model makes of pictures, sounds and texts: embeddings and written words.
+
+use burn::prelude::*;
+use triptych_datasets::batch::{HostBatch, TextBatch};
+use triptych_datasets::text::Tokenizer;
+use triptych_encoders::{AudioInput, ImageInput, TextInput, TokenSequence};
+use triptych_fusion::sequence::Segment;
+use triptych_tasks::decode::causal::{Marks, search};
+use triptych_tasks::decode::{Decoded, ctc};
+use triptych_tasks::model::Model;
+use triptych_tasks::objectives::PAD_ID;
+
+/// A picture or a sound as the model sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Perceived {
+    /// Unit vector to search by.
+    pub(crate) embedding: Vec<f32>,
+    /// Caption or transcript, written token by token.
+    pub(crate) written: String,
+    /// Mean log-probability of its tokens.
+    pub(crate) confidence: f32,
+    /// Transcript by CTC, for sounds.
+    pub(crate) by_ctc: Option<String>,
+}
+
+/// A trained model with what is needed to use it.
+pub(crate) struct Inference<'a> {
+    model: &'a Model,
+    tokenizer: &'a Tokenizer,
+    marks: Marks,
+    n_beams: usize,
+    max_text_tokens: usize,
+    device: Device,
+}
+
+impl<'a> Inference<'a> {
+    /// `model` is on `device`, without autodiff.
+    pub(crate) fn new(
+        model: &'a Model,
+        tokenizer: &'a Tokenizer,
+        n_beams: usize,
+        max_text_tokens: usize,
+        device: &Device,
+    ) -> Self {
+        let ids = tokenizer.special_ids();
+        let marks = Marks { begin: ids.begin, end: ids.end, forbidden: vec![ids.pad, ids.begin, ids.mask, ids.unknown] };
+        Self { model, tokenizer, marks, n_beams, max_text_tokens, device: device.clone() }
+    }
+
+    /// Embeddings of texts, one unit vector each.
+    pub(crate) fn embed_texts(&self, texts: &[&str], batch_size: usize) -> Vec<Vec<f32>> {
+        texts
+            .chunks(batch_size)
+            .flat_map(|texts| {
+                let batch = self.tokenizer.batch(texts, self.max_text_tokens);
+                rows(self.model.retrieval.embed(&self.model.encode_text(&TextInput::new(&batch, &self.device))))
+            })
+            .collect()
+    }
+
+    /// The pictures of a batch.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn images(&self, batch: &HostBatch) -> Vec<Perceived> {
+        let image = batch.image.as_ref().expect("a batch of pictures");
+        let encoded = self.model.encode_image(&ImageInput::new(image, &self.device));
+        self.perceive(&encoded, None)
+    }
+
+    /// The sounds of a batch.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn sounds(&self, batch: &HostBatch) -> Vec<Perceived> {
+        let audio = batch.audio.as_ref().expect("a batch of sounds");
+        let input = AudioInput::new(audio, &self.device);
+        let encoded = self.model.encode_audio(&input);
+        let by_ctc = self.model.ctc.as_ref().and_then(|head| {
+            let fused = self.model.backbone.forward(std::slice::from_ref(&encoded));
+            let logits = head.forward(fused.span(Segment::Encoded(encoded.modality))?);
+            Some(ctc::greedy(logits, &self.model.audio_token_lengths(&input), PAD_ID))
+        });
+        self.perceive(&encoded, by_ctc)
+    }
+
+    fn perceive(&self, encoded: &TokenSequence, by_ctc: Option<Vec<Decoded>>) -> Vec<Perceived> {
+        let embeddings = rows(self.model.retrieval.embed(encoded));
+        let written = search(&self.model.backbone, std::slice::from_ref(encoded), &self.marks, self.n_beams);
+        let mut by_ctc = by_ctc.map(Vec::into_iter);
+        embeddings
+            .into_iter()
+            .zip(written)
+            .map(|(embedding, decoded)| Perceived {
+                embedding,
+                written: self.tokenizer.decode(&decoded.ids),
+                confidence: decoded.confidence,
+                by_ctc: by_ctc
+                    .as_mut()
+                    .and_then(Iterator::next)
+                    .map(|decoded| self.tokenizer.decode(&decoded.ids)),
+            })
+            .collect()
+    }
+}
+
+/// Rows of a matrix on the host.
+fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
+    let [_, d] = matrix.dims();
+    let values = matrix.into_data().convert::<f32>().into_vec::<f32>().expect("converted to float32");
+    values.chunks(d).map(<[f32]>::to_vec).collect()
+}
+
+/// A batch of texts as the text encoder reads it.
+pub(crate) fn text_batch(texts: &[Vec<u32>]) -> TextBatch {
+    let n_tokens = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
+    let mut ids = Vec::with_capacity(texts.len() * n_tokens);
+    for text in texts {
+        ids.extend(text);
+        ids.extend(std::iter::repeat_n(PAD_ID, n_tokens - text.len()));
+    }
+    TextBatch {
+        rows: (0..texts.len()).collect(),
+        ids,
+        // an empty text is one token of padding: the encoder then gives zeros for it
+        lengths: texts.iter().map(Vec::len).collect(),
+        n_tokens,
+    }
+}
