@@ -6,5 +6,7 @@ pub mod cli;
 pub mod configuration;
 pub mod device;
 pub mod diagnostic;
+pub mod evaluate;
 pub mod progress;
+pub mod report;
 pub mod run;

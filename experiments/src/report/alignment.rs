@@ -68,7 +68,13 @@ mod tests {
     fn each_kind_of_edit_is_told_apart() {
         assert_eq!(
             align("a red car big", "red cat big dog"),
-            [Added("a"), Same("red"), Changed { hypothesis: "car", reference: "cat" }, Same("big"), Missed("dog")]
+            [
+                Added("a"),
+                Same("red"),
+                Changed { hypothesis: "car", reference: "cat" },
+                Same("big"),
+                Missed("dog")
+            ]
         );
         assert_eq!(align("", "two words"), [Missed("two"), Missed("words")]);
         assert_eq!(align("  ", ""), []);

@@ -91,9 +91,10 @@ fn render(inputs: &ReportInputs, file: &mut impl Write, out: &Path) -> Result<()
     template.render_captured_to(view::page(inputs), file).map(|_| ()).map_err(|error| {
         let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
         match cause {
-            Some(cause) => {
-                ReportError::Io { path: out.to_owned(), source: io::Error::new(cause.kind(), cause.to_string()) }
-            }
+            Some(cause) => ReportError::Io {
+                path: out.to_owned(),
+                source: io::Error::new(cause.kind(), cause.to_string()),
+            },
             None => ReportError::Template(error),
         }
     })

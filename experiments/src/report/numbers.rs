@@ -146,7 +146,9 @@ pub(super) fn metric(name: &str) -> Option<&'static str> {
         "WER" => "wrong, missing and added words per word spoken",
         "CER" => "wrong, missing and added characters per character spoken",
         "exact" => "share of predictions equal to a reference, word for word",
-        "CIDEr-D" => "n-gram agreement with the references, weighted by how telling each n-gram is; 10 at most",
+        "CIDEr-D" => {
+            "n-gram agreement with the references, weighted by how telling each n-gram is; 10 at most"
+        }
         "BLEU-1" | "BLEU-2" | "BLEU-3" | "BLEU-4" => "n-gram precision with a penalty for brevity",
         "ROUGE-L" => "longest common subsequence with a reference",
         _ => return None,

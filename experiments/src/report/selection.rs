@@ -36,10 +36,13 @@ const MAX_HEADLINES: usize = 8;
 pub(super) fn headline(scores: &[ScoreRow]) -> Vec<Headline> {
     let leads = |row: &&ScoreRow| match LEADING.iter().find(|(task, _)| *task == row.task) {
         Some((_, names)) => {
-            let present = |name: &str| scores.iter().any(|other| other.task == row.task && other.name == name);
+            let present =
+                |name: &str| scores.iter().any(|other| other.task == row.task && other.name == name);
             names.iter().find(|name| present(name)).is_some_and(|name| *name == row.name)
         }
-        None => scores.iter().find(|other| other.task == row.task).is_some_and(|first| first.name == row.name),
+        None => {
+            scores.iter().find(|other| other.task == row.task).is_some_and(|first| first.name == row.name)
+        }
     };
     let leading: Vec<&ScoreRow> = scores.iter().filter(leads).collect();
     evenly(&leading, MAX_HEADLINES, |row| (row.task.clone(), row.holdout.clone()))

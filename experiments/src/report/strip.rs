@@ -23,14 +23,19 @@ pub(super) fn scale<'a>(rows: impl IntoIterator<Item = &'a ScoreRow>) -> Axis {
     let (mut low, mut high) = (0f64, 0f64);
     for row in rows {
         low = low.min(row.low);
-        high = high.max(row.high).max(row.chance.unwrap_or(0.0)).max(if row.unit == "%" { 100.0 } else { 0.0 });
+        high =
+            high.max(row.high).max(row.chance.unwrap_or(0.0)).max(if row.unit == "%" { 100.0 } else { 0.0 });
     }
     Axis::linear(low, high)
 }
 
 /// A small bar for a table cell: the interval, the figure, and what guessing would score.
 pub(super) fn bar(row: &ScoreRow, scale: &Axis) -> String {
-    format!(r#"<svg class="bar" aria-hidden="true">{}{}</svg>"#, track("50%"), mark(row, scale, 0, "50%", 2.5))
+    format!(
+        r#"<svg class="bar" aria-hidden="true">{}{}</svg>"#,
+        track("50%"),
+        mark(row, scale, 0, "50%", 2.5)
+    )
 }
 
 /// A row of the dot plot: up to [`MAX_MARKS`] figures on one scale, a place a metric.
@@ -53,7 +58,13 @@ pub(super) fn ruler(scale: &Axis, unit: &str) -> String {
     let mut svg = String::from(r#"<svg class="ruler" aria-hidden="true">"#);
     for tick in scale.ticks(5) {
         let place = scale.place(tick);
-        let anchor = if place > 0.97 { "end" } else if place < 0.03 { "start" } else { "middle" };
+        let anchor = if place > 0.97 {
+            "end"
+        } else if place < 0.03 {
+            "start"
+        } else {
+            "middle"
+        };
         let _ = write!(
             svg,
             r#"<text class="tick" x="{}" y="12" text-anchor="{anchor}">{}{}</text>"#,

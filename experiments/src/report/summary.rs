@@ -41,15 +41,18 @@ fn task(text: &mut String, table: &tables::Table) {
         let mut line = vec![numbers::holdout(row.holdout)];
         line.extend(has_direction.then(|| row.direction.clone()));
         line.extend(row.cells.iter().map(|cell| match cell {
-            Some(score) => format!("{} {:>14}", numbers::figure(score.value, &score.unit), numbers::interval(score)),
+            Some(score) => {
+                format!("{} {:>14}", numbers::figure(score.value, &score.unit), numbers::interval(score))
+            }
             None => "–".into(),
         }));
         line.push(row.n());
         lines.push(line);
     }
 
-    let widths: Vec<usize> =
-        (0..lines[0].len()).map(|column| lines.iter().map(|line| width(&line[column])).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..lines[0].len())
+        .map(|column| lines.iter().map(|line| width(&line[column])).max().unwrap_or(0))
+        .collect();
     for (index, line) in lines.iter().enumerate() {
         let mut out = String::new();
         for (column, cell) in line.iter().enumerate() {
@@ -63,12 +66,17 @@ fn task(text: &mut String, table: &tables::Table) {
         }
     }
     for (column, n_column) in table.columns.iter().zip(0..) {
-        let chances = table.rows.iter().filter_map(|row| row.cells[n_column]).filter_map(|score| score.chance);
+        let chances =
+            table.rows.iter().filter_map(|row| row.cells[n_column]).filter_map(|score| score.chance);
         let (low, high) = chances.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), c| (l.min(c), h.max(c)));
         if low <= high {
-            let shown = |value| format!("{}{}", numbers::chance(value, column.unit), numbers::sign(column.unit));
-            let range =
-                if shown(low) == shown(high) { shown(low) } else { format!("{} to {}", shown(low), shown(high)) };
+            let shown =
+                |value| format!("{}{}", numbers::chance(value, column.unit), numbers::sign(column.unit));
+            let range = if shown(low) == shown(high) {
+                shown(low)
+            } else {
+                format!("{} to {}", shown(low), shown(high))
+            };
             let _ = writeln!(text, "  guessing scores {range} on {}", column.name);
         }
     }

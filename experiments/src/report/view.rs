@@ -185,7 +185,8 @@ fn dots(table: &Table) -> Option<Value> {
             context! { holdout => numbers::holdout(group[0].holdout), rows }
         })
         .collect();
-    let has_chance = table.rows.iter().flat_map(|row| &row.cells).flatten().any(|score| score.chance.is_some());
+    let has_chance =
+        table.rows.iter().flat_map(|row| &row.cells).flatten().any(|score| score.chance.is_some());
     Some(context! { keys, groups, has_chance, ruler => Value::from_safe_string(strip::ruler(&scale, "%")) })
 }
 

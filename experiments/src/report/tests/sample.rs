@@ -3,8 +3,8 @@
 use crate::{
     evaluate::ScoreRow,
     report::{
-        CaptionItem, Fact, ItemScore, LedgerRow, Machine, Media, NextStep, ReportInputs, RunFacts, SearchExample,
-        SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+        CaptionItem, Fact, ItemScore, LedgerRow, Machine, Media, NextStep, ReportInputs, RunFacts,
+        SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
     },
 };
 
@@ -19,7 +19,8 @@ const COLOURS: [(&str, [u8; 3]); 6] = [
 const SHAPES: [&str; 4] = ["circle", "square", "triangle", "ring"];
 
 /// A caption made to break a page that does not escape.
-pub(crate) const HOSTILE: &str = r#"</li><script>alert("x")</script> & 'quoted' <img src=http://example.org/x.png>"#;
+pub(crate) const HOSTILE: &str =
+    r#"</li><script>alert("x")</script> & 'quoted' <img src=http://example.org/x.png>"#;
 
 /// A full report.
 pub(crate) fn inputs() -> ReportInputs {
@@ -106,24 +107,26 @@ fn loss(name: &str, index: f64) -> Series {
 
 fn scores() -> Vec<ScoreRow> {
     let mut scores = Vec::new();
-    let mut add = |task: &str, holdout: &str, direction: (&str, &str), name: &str, value: f64, unit: &str, chance| {
-        let spread = if unit == "%" { 1.6 + 0.06 * value.min(100.0 - value).max(0.0) } else { 0.08 * value };
-        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        scores.push(ScoreRow {
-            task: task.into(),
-            holdout: holdout.into(),
-            query: some(direction.0),
-            target: some(direction.1),
-            name: name.into(),
-            value,
-            unit: unit.into(),
-            n: 802,
-            low: (value - spread).max(0.0),
-            high: value + spread,
-            chance,
-            higher_is_better: !matches!(name, "WER" | "CER" | "median rank"),
-        });
-    };
+    let mut add =
+        |task: &str, holdout: &str, direction: (&str, &str), name: &str, value: f64, unit: &str, chance| {
+            let spread =
+                if unit == "%" { 1.6 + 0.06 * value.min(100.0 - value).max(0.0) } else { 0.08 * value };
+            let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+            scores.push(ScoreRow {
+                task: task.into(),
+                holdout: holdout.into(),
+                query: some(direction.0),
+                target: some(direction.1),
+                name: name.into(),
+                value,
+                unit: unit.into(),
+                n: 802,
+                low: (value - spread).max(0.0),
+                high: value + spread,
+                chance,
+                higher_is_better: !matches!(name, "WER" | "CER" | "median rank"),
+            });
+        };
     let retrieval = [
         ("style", ("image", "text"), 57.2),
         ("style", ("text", "image"), 61.0),
@@ -138,7 +141,15 @@ fn scores() -> Vec<ScoreRow> {
         let n = if holdout == "concepts" { 90.0 } else { 802.0 };
         add("retrieval", holdout, direction, "R@1", first, "%", Some(100.0 / n));
         add("retrieval", holdout, direction, "R@5", first + 0.6 * (100.0 - first), "%", Some(500.0 / n));
-        add("retrieval", holdout, direction, "median rank", (60.0 / first).max(1.0).round(), "rank", Some(n / 2.0));
+        add(
+            "retrieval",
+            holdout,
+            direction,
+            "median rank",
+            (60.0 / first).max(1.0).round(),
+            "rank",
+            Some(n / 2.0),
+        );
     }
     for (holdout, exact) in [("style", 48.3), ("concepts", 1.1)] {
         add("caption", holdout, ("", ""), "exact", exact, "%", None);

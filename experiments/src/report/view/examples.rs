@@ -64,7 +64,9 @@ pub(super) fn transcripts(transcripts: &Gallery<TranscriptItem>) -> Value {
 fn word(word: Word) -> Value {
     match word {
         Word::Same(text) => context! { kind => "same", text },
-        Word::Changed { hypothesis, reference } => context! { kind => "changed", text => hypothesis, reference },
+        Word::Changed { hypothesis, reference } => {
+            context! { kind => "changed", text => hypothesis, reference }
+        }
         Word::Added(text) => context! { kind => "added", text },
         Word::Missed(text) => context! { kind => "missed", text },
     }
