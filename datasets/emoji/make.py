@@ -97,7 +97,7 @@ GAP_SAMPLES = RATE_HZ * 50 // 1000
 MARGIN_SAMPLES = RATE_HZ * 20 // 1000
 SILENCE = 10 ** (-50 / 20)
 PEAK = 10 ** (-3 / 20)
-# The lowest quality that libvorbis has at this rate, some 15 kbit/s, less the band above 5 kHz.
+# The lowest quality that libvorbis has at this rate, some 16 kbit/s, less the band above 5 kHz.
 VORBIS_OPTIONS = ["-q", "-1", "--advanced-encode-option", "lowpass_frequency=5"]
 
 # voice -> (use, program, arguments)
@@ -208,7 +208,8 @@ def with_variation_selectors(emoji):
 
 # Unicode names that speak of ink, of the drawing's corner, or of something else than is drawn today.
 MISLEADING_NAME = regex.compile(
-    r"(black|white|heavy|lower left) |.*\b(symbol|sign|black)\b|womans |compression|sleeping accommodation|person with ball"
+    r"(black|white|heavy|lower left) |.*\b(symbol|sign|black)\b"
+    r"|womans |compression|sleeping accommodation|person with ball"
 )
 
 
