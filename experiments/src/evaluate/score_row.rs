@@ -87,18 +87,14 @@ pub enum ScoresError {
         source: serde_json::Error,
     },
     /// A row holds a figure that cannot be.
-    #[error("{}: score {index} ({task} {name}, hold-out {holdout}): {fault}", path.display())]
+    #[error("{}: score {index} ({row}): {fault}", path.display())]
     Figure {
         /// The file.
         path: PathBuf,
         /// The row's place in the list, from 0.
         index: usize,
-        /// The row's task.
-        task: String,
-        /// The row's metric.
-        name: String,
-        /// The row's hold-out.
-        holdout: String,
+        /// The row in words: task, metric, hold-out.
+        row: String,
         /// What is wrong with it.
         fault: String,
     },
@@ -151,9 +147,7 @@ fn check(rows: &[ScoreRow], path: &Path) -> Result<(), ScoresError> {
             return Err(ScoresError::Figure {
                 path: path.to_owned(),
                 index,
-                task: row.task.clone(),
-                name: row.name.clone(),
-                holdout: row.holdout.clone(),
+                row: format!("{} {}, hold-out {}", row.task, row.name, row.holdout),
                 fault,
             });
         }

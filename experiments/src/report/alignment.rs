@@ -96,8 +96,8 @@ mod tests {
                 Same(w) | Missed(w) | Changed { reference: w, .. } => Some(w),
                 Added(_) => None,
             }).collect();
-            prop_assert_eq!(said.join(" "), hypothesis);
-            prop_assert_eq!(meant.join(" "), reference);
+            prop_assert_eq!(said.join(" "), hypothesis.as_str());
+            prop_assert_eq!(meant.join(" "), reference.as_str());
         }
     }
 }

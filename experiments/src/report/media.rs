@@ -45,7 +45,7 @@ impl Media {
         &self.bytes
     }
 
-    /// A template value that prints the address without ever holding it as one string.
+    /// A template value; the page's formatter prints its address without ever holding it as one string.
     pub(super) fn to_value(&self) -> Value {
         Value::from_object(self.clone())
     }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use minijinja::{Environment, syntax::SyntaxConfig};
+use minijinja::{Environment, escape_formatter, syntax::SyntaxConfig};
 
 mod alignment;
 mod inputs;
@@ -84,6 +84,11 @@ fn render(inputs: &ReportInputs, file: &mut impl Write, out: &Path) -> Result<()
     let mut environment = Environment::new();
     let syntax = SyntaxConfig::builder().trim_blocks(true).build().map_err(ReportError::Template)?;
     environment.set_syntax(syntax);
+    environment.set_formatter(|out, state, value| match value.downcast_object_ref::<Media>() {
+        // base64 holds nothing to escape, and is too long to build in memory first
+        Some(media) => write!(out, "{media}").map_err(minijinja::Error::from),
+        None => escape_formatter(out, state, value),
+    });
     for (name, source) in TEMPLATES {
         environment.add_template(name, source).map_err(ReportError::Template)?;
     }

@@ -27,9 +27,12 @@ pub(super) struct Plot {
     pub(super) svg: String,
     /// The last value of the smoothed line.
     pub(super) last: f64,
-    /// Remarks on what was done to the points: scale, smoothing, omissions.
+    /// Remarks on the scale and on points left out.
     pub(super) remarks: String,
 }
+
+/// The strong line is a mean over this part of the points: one in so many.
+const SMOOTHING: usize = 30;
 
 /// A range of values and how it maps onto the plane.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +85,11 @@ impl Axis {
         let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
         let decades = (self.high / self.low).log10();
         let every = (decades / wanted.max(1) as f64).ceil().max(1.0) as usize;
-        let multiples: &[f64] = if decades <= 2.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let multiples: &[f64] = match decades {
+            ..1.7 => &[1.0, 2.0, 5.0],
+            ..3.0 => &[1.0, 3.0],
+            _ => &[1.0],
+        };
         (first..=last)
             .step_by(every)
             .flat_map(|decade| multiples.iter().map(move |m| m * 10f64.powi(decade)))
@@ -98,7 +105,7 @@ pub(super) fn line(series: &Series) -> Option<Plot> {
     let finite = |(step, value): &(f64, f64)| step.is_finite() && value.is_finite();
     let points: Vec<(f64, f64)> = series.points.iter().copied().filter(finite).collect();
     let omitted = series.points.len() - points.len();
-    let half = points.len() / 60;
+    let half = points.len() / (2 * SMOOTHING);
     let smooth = centred_mean(&points, half);
     let last = smooth.last()?.1;
 
@@ -130,11 +137,10 @@ pub(super) fn line(series: &Series) -> Option<Plot> {
     if y.is_log {
         remarks.push("logarithmic axis".to_owned());
     }
-    if half > 0 {
-        remarks.push(format!("line: mean of {} points", 2 * half + 1));
-    }
-    if omitted > 0 {
-        remarks.push(format!("{omitted} values that are not finite left out"));
+    match omitted {
+        0 => {}
+        1 => remarks.push("one value that is not finite left out".to_owned()),
+        _ => remarks.push(format!("{omitted} values that are not finite left out")),
     }
     Some(Plot { svg, last, remarks: remarks.join("; ") })
 }
@@ -258,3 +264,6 @@ pub(super) fn escape(text: &str) -> String {
     }
     safe
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,7 +89,7 @@ fn track(y: &str) -> String {
 
 fn mark(row: &ScoreRow, scale: &Axis, index: usize, y: &str, size: f64) -> String {
     let at = |value: f64| percent(scale.place(value));
-    let mut svg = String::new();
+    let mut svg = format!(r#"<g class="mark-{index}">"#);
     if let Some(chance) = row.chance {
         let place = at(chance);
         let _ = write!(svg, r#"<line class="chance" x1="{place}" x2="{place}" y1="0" y2="100%"/>"#);
@@ -99,11 +99,40 @@ fn mark(row: &ScoreRow, scale: &Axis, index: usize, y: &str, size: f64) -> Strin
     let grown = size / 4.5;
     let _ = write!(
         svg,
-        r#"<g class="mark-{index}"><line class="interval" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/><svg x="{value}" y="{y}" overflow="visible"><g transform="scale({grown:.2})">{shape}</g></svg></g>"#
+        r#"<line class="span" x1="{low}" x2="{high}" y1="{y}" y2="{y}"/><svg x="{value}" y="{y}" overflow="visible"><g transform="scale({grown:.2})">{shape}</g></svg></g>"#
     );
     svg
 }
 
 fn percent(place: f64) -> String {
     format!("{:.2}%", place * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tables::tests::score, *};
+
+    #[test]
+    fn percentages_share_a_scale_that_error_rates_may_widen() {
+        let usual = scale(&[score("asr", "style", "WER", 20.0)]);
+        assert_eq!((usual.place(0.0), usual.place(50.0), usual.place(100.0)), (0.0, 0.5, 1.0));
+        let wide = scale(&[score("asr", "style", "WER", 196.0)]);
+        assert_eq!(wide.place(100.0), 0.5);
+    }
+
+    #[test]
+    fn a_bar_places_figure_interval_and_chance() {
+        let row = ScoreRow { chance: Some(12.5), ..score("retrieval", "style", "R@1", 50.0) };
+        let bar = bar(&row, &scale([&row]));
+        for part in [r#"x1="46.00%" x2="54.00%""#, r#"<svg x="50.00%""#, r#"class="chance" x1="12.50%""#] {
+            assert!(bar.contains(part), "{part} is not in {bar}");
+        }
+    }
+
+    #[test]
+    fn a_metric_keeps_its_mark_where_another_is_absent() {
+        let row = score("retrieval", "style", "R@5", 50.0);
+        let strip = strip(&[None, Some(&row)], &scale([&row]));
+        assert!(strip.contains(r#"class="mark-1""#) && !strip.contains(r#"class="mark-0""#));
+    }
 }

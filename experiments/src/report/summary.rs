@@ -36,13 +36,19 @@ fn task(text: &mut String, table: &tables::Table) {
     }));
     header.push("n".into());
 
+    let interval_widths: Vec<usize> = (0..table.columns.len())
+        .map(|column| {
+            let cells = table.rows.iter().filter_map(|row| row.cells[column]);
+            cells.map(|score| width(&numbers::interval(score))).max().unwrap_or(0)
+        })
+        .collect();
     let mut lines = vec![header];
     for row in &table.rows {
         let mut line = vec![numbers::holdout(row.holdout)];
         line.extend(has_direction.then(|| row.direction.clone()));
-        line.extend(row.cells.iter().map(|cell| match cell {
+        line.extend(row.cells.iter().zip(&interval_widths).map(|(cell, width)| match cell {
             Some(score) => {
-                format!("{} {:>14}", numbers::figure(score.value, &score.unit), numbers::interval(score))
+                format!("{} {:>width$}", numbers::figure(score.value, &score.unit), numbers::interval(score))
             }
             None => "–".into(),
         }));

@@ -124,25 +124,21 @@ pub(super) mod tests {
             score("retrieval", "style", "R@1", 5.0),
         ];
         let tables = arrange(&scores);
-        let shape: Vec<(&str, Vec<(&str, Vec<Option<f64>>)>)> = tables
-            .iter()
-            .map(|table| {
-                let values = |row: &Row| row.cells.iter().map(|cell| cell.map(|score| score.value)).collect();
-                (table.task, table.rows.iter().map(|row| (row.holdout, values(row))).collect())
-            })
-            .collect();
+        let mut rows: Vec<String> = Vec::new();
+        for table in &tables {
+            for row in &table.rows {
+                let values: Vec<Option<f64>> =
+                    row.cells.iter().map(|cell| cell.map(|score| score.value)).collect();
+                rows.push(format!("{} {} {values:?}", table.task, row.holdout));
+            }
+        }
         assert_eq!(
-            shape,
+            rows,
             [
-                ("asr", vec![("style", vec![Some(1.0)])]),
-                (
-                    "retrieval",
-                    vec![
-                        ("style", vec![Some(2.0), Some(4.0)]),
-                        ("style", vec![Some(5.0), None]),
-                        ("voice:slt", vec![Some(3.0), None]),
-                    ]
-                ),
+                "asr style [Some(1.0)]",
+                "retrieval style [Some(2.0), Some(4.0)]",
+                "retrieval style [Some(5.0), None]",
+                "retrieval voice:slt [Some(3.0), None]",
             ]
         );
     }

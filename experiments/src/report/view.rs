@@ -90,7 +90,7 @@ fn cell(row: &ScoreRow, scale: &plot::Axis) -> Value {
         sign => numbers::sign(&row.unit),
         unit => &row.unit,
         interval => numbers::interval(row),
-        chance => row.chance.map(|chance| numbers::chance(chance, &row.unit)),
+        chance => chance(row),
         n => numbers::count(row.n),
         higher_is_better => row.higher_is_better,
         bar => Value::from_safe_string(strip::bar(row, scale)),
@@ -127,25 +127,39 @@ fn table(table: &Table) -> Value {
     let groups: Vec<Value> = table
         .rows
         .chunk_by(|a, b| a.holdout == b.holdout)
-        .map(|group| {
-            let rows: Vec<Value> = group
-                .iter()
-                .map(|row| {
-                    let cells: Vec<Value> = row
-                        .cells
-                        .iter()
-                        .zip(&scales)
-                        .map(|(score, scale)| score.map_or(Value::from(()), |score| cell(score, scale)))
-                        .collect();
-                    context! { direction => &row.direction, cells, n => row.n() }
-                })
-                .collect();
-            context! { holdout => numbers::holdout(group[0].holdout), rows }
-        })
+        .map(|group| holdout_group(group, &scales))
         .collect();
     context! {
         id => table.task, title => numbers::task(table.task), has_direction, columns, groups, dots => dots(table),
     }
+}
+
+/// The rows of one hold-out. What guessing scores is said once for the whole group where it is the same for all rows.
+fn holdout_group(group: &[tables::Row], scales: &[plot::Axis]) -> Value {
+    let shared: Vec<Option<String>> = (0..scales.len())
+        .map(|column| {
+            let mut chances = group.iter().filter_map(|row| row.cells[column]).map(chance);
+            let first = chances.next()??;
+            chances.all(|other| other.as_ref() == Some(&first)).then_some(first)
+        })
+        .collect();
+    let rows: Vec<Value> = group
+        .iter()
+        .map(|row| {
+            let cells: Vec<Value> = row
+                .cells
+                .iter()
+                .zip(scales)
+                .map(|(score, scale)| score.map_or(Value::from(()), |score| cell(score, scale)))
+                .collect();
+            context! { direction => &row.direction, cells, n => row.n() }
+        })
+        .collect();
+    context! { holdout => numbers::holdout(group[0].holdout), shared, rows }
+}
+
+fn chance(row: &ScoreRow) -> Option<String> {
+    row.chance.map(|chance| numbers::chance(chance, &row.unit))
 }
 
 /// The percentages of a table as a dot plot, where there are enough rows to compare.

@@ -26,6 +26,8 @@
         if (!item.hidden) visible += 1;
       }
       shown.textContent = visible.toLocaleString("en");
+      // what a filter finds must not stay folded
+      for (const more of gallery.querySelectorAll("details")) more.open = selects.some((select) => select.value);
     };
     bar.addEventListener("change", apply);
     if (selects.length) shown.closest("p").after(bar);

@@ -181,7 +181,7 @@ fn caption(index: usize) -> CaptionItem {
         image,
         hypothesis,
         references: vec![reference],
-        holdout: if index % 4 == 0 { "concepts" } else { "style" }.into(),
+        holdout: if index.is_multiple_of(4) { "concepts" } else { "style" }.into(),
         correct,
         score: Some(ItemScore { name: "CIDEr-D".into(), value: if correct { 10.0 } else { 1.25 } }),
     }
@@ -195,7 +195,7 @@ fn transcript(index: usize) -> TranscriptItem {
         3 if index == 3 => (String::new(), 2),
         _ => (reference.clone(), 0),
     };
-    let voice = if index % 2 == 0 { "slt" } else { "scotland-m3" };
+    let voice = if index.is_multiple_of(2) { "slt" } else { "scotland-m3" };
     TranscriptItem {
         audio: Media::wav(tone(180.0 + 30.0 * index as f64)),
         hypothesis,

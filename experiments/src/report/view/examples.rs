@@ -10,6 +10,8 @@ use crate::report::{
 
 /// The most captions shown: their pictures stay within a few megabytes.
 const MAX_CAPTIONS: usize = 120;
+/// As many captions stand open; the rest unfolds.
+const OPEN_CAPTIONS: usize = 32;
 /// The most transcripts shown: a sound of three seconds takes some 130 kB in the page.
 const MAX_TRANSCRIPTS: usize = 48;
 /// The most searches shown.
@@ -25,20 +27,25 @@ fn gallery(items: Vec<Value>, total: usize) -> Value {
 pub(super) fn captions(captions: &Gallery<CaptionItem>) -> Value {
     let chosen =
         selection::evenly(&captions.items, MAX_CAPTIONS, |item| (item.holdout.clone(), item.correct));
-    let items = chosen.into_iter().map(|item| {
-        context! {
-            image => item.image.to_value(),
-            hypothesis => &item.hypothesis,
-            references => item.references.join(" / "),
-            is_same => item.references.len() == 1 && item.references[0] == item.hypothesis,
-            holdout => numbers::holdout(&item.holdout),
-            correct => item.correct,
-            score => item.score.as_ref().map(|score| {
-                context! { name => &score.name, value => numbers::significant(score.value, 3) }
-            }),
-        }
-    });
-    gallery(items.collect(), captions.total)
+    let mut items: Vec<Value> = chosen
+        .into_iter()
+        .map(|item| {
+            context! {
+                image => item.image.to_value(),
+                hypothesis => &item.hypothesis,
+                references => item.references.join(" / "),
+                is_same => item.references.len() == 1 && item.references[0] == item.hypothesis,
+                holdout => numbers::holdout(&item.holdout),
+                correct => item.correct,
+                score => item.score.as_ref().map(|score| {
+                    context! { name => &score.name, value => numbers::significant(score.value, 3) }
+                }),
+            }
+        })
+        .collect();
+    let shown = items.len();
+    let more = items.split_off(shown.min(OPEN_CAPTIONS));
+    context! { items, more, shown => numbers::count(shown), total => numbers::count(captions.total.max(shown)) }
 }
 
 pub(super) fn transcripts(transcripts: &Gallery<TranscriptItem>) -> Value {
@@ -52,7 +59,7 @@ pub(super) fn transcripts(transcripts: &Gallery<TranscriptItem>) -> Value {
             is_empty => item.hypothesis.trim().is_empty(),
             words => align(&item.hypothesis, &item.reference).into_iter().map(word).collect::<Vec<_>>(),
             holdout => numbers::holdout(&item.holdout),
-            voice => &item.voice,
+            voice => (!item.holdout.contains(&format!("voice:{}", item.voice))).then_some(&item.voice),
             errors => item.errors,
             correct => item.errors == 0,
             synthetic => item.synthetic,
