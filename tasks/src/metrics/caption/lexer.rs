@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::{Regex, RegexSet};
 
 use crate::metrics::normalizer::fixed;
 
@@ -20,7 +20,7 @@ pub(super) fn lex(text: &str, mut emit: impl FnMut(&str)) {
             continue;
         }
         is_after_gap = first == ' ';
-        let Some((token, kind)) = longest(rest) else {
+        let Some((token, kind)) = LEXER.longest(rest) else {
             // white space, or something that belongs to no token
             rest = &rest[first.len_utf8()..];
             continue;
@@ -33,13 +33,13 @@ pub(super) fn lex(text: &str, mut emit: impl FnMut(&str)) {
     }
 }
 
-/// Most of any caption: a word of `a-z` between spaces, which no rule would part. Spares the rules the work.
+/// Most of any caption: a word of `a-z` between spaces or before a comma, which no rule would part. Spares the rules the work.
 fn plain_word(rest: &str) -> Option<&str> {
     const PARTED: [&str; 6] = ["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"];
-    let end = rest.bytes().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(rest.len());
-    let is_closed = end == rest.len() || rest.as_bytes()[end] == b' ';
+    let end = rest.bytes().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+    let is_closed = matches!(rest.as_bytes().get(end), None | Some(b' ' | b','));
     let word = &rest[..end];
-    (end > 0 && is_closed && !PARTED.contains(&word)).then_some(word)
+    (end > 0 && is_closed && !PARTED.iter().any(|parted| word.eq_ignore_ascii_case(parted))).then_some(word)
 }
 
 /// What becomes of a token's text.
@@ -78,23 +78,39 @@ impl Kind {
 }
 
 struct Rule {
-    /// Anchored; the group `token`, if there is one, is the token, and the group `reach`, if there is one, ends
-    /// where the rule's reach does. Both are the whole match otherwise.
-    pattern: Regex,
+    /// The group `token`, if there is one, is the token, and the group `reach`, if there is one, ends where the
+    /// rule's reach does. Both are the whole match otherwise.
+    pattern: String,
     kind: Kind,
 }
 
-fn longest(rest: &str) -> Option<(&str, Kind)> {
-    let mut best: Option<(usize, &str, Kind)> = None;
-    for rule in RULES.iter() {
-        let Some(groups) = rule.pattern.captures(rest) else { continue };
-        let whole = groups.get_match();
-        let reach = groups.name("reach").map_or(whole.end(), |group| group.end());
-        if best.is_none_or(|(furthest, _, _)| reach > furthest) {
-            best = Some((reach, groups.name("token").unwrap_or(whole).as_str(), rule.kind));
+struct Lexer {
+    /// All patterns at once, to find the few that match at all.
+    any: RegexSet,
+    rules: Vec<(Regex, Kind)>,
+}
+
+static LEXER: LazyLock<Lexer> = LazyLock::new(|| {
+    let rules = rules();
+    let any = RegexSet::new(rules.iter().map(|rule| &rule.pattern))
+        .unwrap_or_else(|error| panic!("patterns of this crate: {error}"));
+    Lexer { any, rules: rules.into_iter().map(|rule| (fixed(&rule.pattern), rule.kind)).collect() }
+});
+
+impl Lexer {
+    fn longest<'t>(&self, rest: &'t str) -> Option<(&'t str, Kind)> {
+        let mut best: Option<(usize, &str, Kind)> = None;
+        for rule_idx in self.any.matches(rest) {
+            let (pattern, kind) = &self.rules[rule_idx];
+            let Some(groups) = pattern.captures(rest) else { continue };
+            let whole = groups.get_match();
+            let reach = groups.name("reach").map_or(whole.end(), |group| group.end());
+            if best.is_none_or(|(furthest, _, _)| reach > furthest) {
+                best = Some((reach, groups.name("token").unwrap_or(whole).as_str(), *kind));
+            }
         }
+        best.map(|(_, token, kind)| (token, kind))
     }
-    best.map(|(_, token, kind)| (token, kind))
 }
 
 /// Letters, with the marks that words of common scripts are written with, and the soft hyphen.
@@ -116,13 +132,11 @@ const APOSTROPHE_WORD: &str = "c['\u{2019}]mon|c['\u{2019}]est|n['\u{2019}]est|q
 /// Words that keep one at their end.
 const APOSTROPHE_END: &str = "dunkin|ol|somethin";
 
-static RULES: LazyLock<Vec<Rule>> = LazyLock::new(rules);
-
 fn rules() -> Vec<Rule> {
     let apostrophe = r"['\u{2019}]";
     let letter = LETTER;
     let alnum = format!(r"(?:{letter}|\p{{Nd}})");
-    let not_alnum = format!(r"(?:\z|[^\p{{L}}\p{{Nd}}])");
+    let not_alnum = r"(?:\z|[^\p{L}\p{Nd}])";
     let not_letter = r"(?:\z|[^A-Za-z])";
     // numbers may begin at their point, and every comma, colon or point must have digits after it
     let number = r"[-+]?(?:\p{Nd}*(?:[.,:]\p{Nd}+)+|\p{Nd}+)";
@@ -130,7 +144,7 @@ fn rules() -> Vec<Rule> {
     let acronym = r"[A-Za-z](?:\.[A-Za-z])*\.";
     let suffix = format!("{apostrophe}(?i:s|m|d|ll|re|ve)");
     let part = format!("(?:[dDoOlL]{apostrophe}{alnum})?{alnum}+");
-    let rule = |pattern: String, kind: Kind| Rule { pattern: fixed(&format!(r"\A(?:{pattern})")), kind };
+    let rule = |pattern: String, kind: Kind| Rule { pattern: format!(r"\A(?:{pattern})"), kind };
 
     let mut rules = Vec::new();
     let mut plain = |pattern: String| rules.push(rule(pattern, Kind::Plain));

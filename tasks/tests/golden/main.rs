@@ -1,0 +1,24 @@
+//! The metrics against jiwer, pycocoevalcap and Whisper's normaliser: `metrics.py` beside this made the values.
+
+mod captions;
+mod transcripts;
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+/// How far a score that is not a count may be off: what ten printed digits and another order of sums leave.
+const TOLERANCE: f64 = 1e-9;
+
+/// Reads a file of golden values.
+fn golden<T: DeserializeOwned>(name: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[track_caller]
+fn assert_near(ours: f64, golden: f64, what: &str) {
+    let scale = golden.abs().max(1.0);
+    assert!((ours - golden).abs() <= TOLERANCE * scale, "{what}: expected {golden}, got {ours}");
+}
