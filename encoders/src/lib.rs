@@ -1,1 +1,13 @@
-//! Placeholder.
+//! Host batches to token sequences: the text, vision and audio encoders and the layers under them.
+
+pub mod audio;
+mod error;
+pub mod input;
+pub mod layers;
+pub mod text;
+mod tokens;
+pub mod vision;
+
+pub use error::ConfigError;
+pub use input::{AudioInput, ImageInput, TextInput};
+pub use tokens::{Modality, TokenSequence};

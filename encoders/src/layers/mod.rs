@@ -1,0 +1,8 @@
+//! The layers under the encoders.
+
+pub mod convolution;
+pub mod embedding;
+pub mod initializer;
+pub mod linear;
+pub mod ops;
+pub mod transformer;

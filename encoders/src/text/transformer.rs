@@ -1,0 +1,73 @@
+//! A bidirectional transformer over token ids with learned positions, like BERT's but pre-norm.
+
+use burn::module::{Module, Param};
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::input::TextInput;
+use crate::layers::embedding::{Embedding, add_positions};
+use crate::layers::initializer::Initializer;
+use crate::layers::ops::AttentionMask;
+use crate::layers::transformer::{Transformer, TransformerConfig};
+use crate::{ConfigError, Modality, TokenSequence};
+
+/// Sizes of a [`TextTransformer`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TextTransformerConfig {
+    /// Longest text in tokens.
+    pub max_tokens: usize,
+    /// The blocks.
+    pub transformer: TransformerConfig,
+}
+
+impl TextTransformerConfig {
+    /// The smallest that still has every part.
+    pub fn tiny() -> Self {
+        Self {
+            max_tokens: 12,
+            transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
+        }
+    }
+
+    /// Random weights.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn init(&self, n_vocab: usize, init: &mut Initializer) -> Result<TextTransformer, ConfigError> {
+        let d_model = self.transformer.d_model;
+        Ok(TextTransformer {
+            embedding: Embedding::new(n_vocab, d_model, init),
+            positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
+            transformer: self.transformer.init(init)?,
+        })
+    }
+}
+
+/// See the module's documentation.
+///
+/// # Reference
+/// Devlin et al. 2019; pre-norm as in Xiong et al. 2020.
+#[derive(Module, Debug)]
+pub struct TextTransformer {
+    embedding: Embedding,
+    positions: Param<Tensor<2>>,
+    transformer: Transformer,
+}
+
+impl TextTransformer {
+    /// # Shapes
+    /// `[batch, n_tokens]` -> `[batch, n_tokens, d_model]`
+    ///
+    /// # Panics
+    /// When a text is longer than `max_tokens`: the loader cuts them.
+    pub fn forward(&self, input: &TextInput) -> TokenSequence {
+        let tokens = add_positions(self.embedding.forward(input.ids.clone()), &self.positions);
+        let mask = AttentionMask::bidirectional(Some(input.is_pad.clone()));
+        TokenSequence {
+            tokens: self.transformer.forward(tokens, &mask),
+            is_pad: input.is_pad.clone(),
+            modality: Modality::Text,
+        }
+    }
+}

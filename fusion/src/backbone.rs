@@ -1,0 +1,198 @@
+//! The shared transformer over the tokens of whichever modalities are present, with an optional causal text at
+//! the end that makes the same weights a decoder.
+//!
+//! Who attends to whom, for two inputs `A`, `B` and a causal text `c1 c2 c3` (`x` = attends):
+//!
+//! ```text
+//!            A A A B B c1 c2 c3
+//!      A, B  x x x x x .  .  .      the inputs see each other, never the text that they explain
+//!      c1    x x x x x x  .  .
+//!      c2    x x x x x x  x  .      the text sees the inputs and its own past
+//!      c3    x x x x x x  x  x
+//! ```
+
+use burn::module::{Module, Param};
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+use triptych_encoders::layers::embedding::{Embedding, add_positions};
+use triptych_encoders::layers::initializer::Initializer;
+use triptych_encoders::layers::linear::Linear;
+use triptych_encoders::layers::ops::AttentionMask;
+use triptych_encoders::layers::transformer::{KeyValueCache, Transformer, TransformerConfig};
+use triptych_encoders::{ConfigError, Modality, TextInput, TokenSequence};
+
+use crate::sequence::{FusedSequence, Segment};
+
+/// Sizes of a [`Backbone`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackboneConfig {
+    /// Longest causal text in tokens, begin mark included.
+    pub max_causal_tokens: usize,
+    /// The blocks.
+    pub transformer: TransformerConfig,
+}
+
+impl BackboneConfig {
+    /// The smallest that still has every part.
+    pub fn tiny() -> Self {
+        Self {
+            max_causal_tokens: 12,
+            transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
+        }
+    }
+
+    /// Random weights. `d_encoders` are the widths of the text, image and audio tokens, in the order of
+    /// [`Modality::ALL`]; `n_vocab` is the number of token ids of the causal text.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn init(
+        &self,
+        d_encoders: [usize; 3],
+        n_vocab: usize,
+        init: &mut Initializer,
+    ) -> Result<Backbone, ConfigError> {
+        let d_model = self.transformer.d_model;
+        Ok(Backbone {
+            inputs: d_encoders.iter().map(|&d_encoder| Linear::new(d_encoder, d_model, init)).collect(),
+            modalities: init.truncated_normal([Modality::ALL.len(), d_model], 0.02),
+            causal: Embedding::new(n_vocab, d_model, init),
+            causal_positions: init.truncated_normal([self.max_causal_tokens, d_model], 0.02),
+            vocabulary_bias: init.constant([n_vocab], 0.0),
+            transformer: self.transformer.init(init)?,
+        })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Module, Debug)]
+pub struct Backbone {
+    /// One map a modality to the backbone's width.
+    inputs: Vec<Linear>,
+    /// `[3, d_model]`, added to every token of a modality.
+    modalities: Param<Tensor<2>>,
+    /// Embeddings of the causal text, which are its output weights too.
+    causal: Embedding,
+    causal_positions: Param<Tensor<2>>,
+    vocabulary_bias: Param<Tensor<1>>,
+    transformer: Transformer,
+}
+
+/// Where decoding stands: the keys and values so far, and which of them are padding.
+#[derive(Clone, Debug)]
+pub struct DecodingState {
+    cache: KeyValueCache,
+    is_pad: Tensor<2, Bool>,
+    n_causal: usize,
+}
+
+impl Backbone {
+    /// Fuses any subset of modalities, all looking at each other.
+    ///
+    /// # Shapes
+    /// Each `[batch, n_tokens, d_encoder]` -> `[batch, sum of n_tokens, d_model]`
+    ///
+    /// # Panics
+    /// When there is no input at all.
+    pub fn forward(&self, inputs: &[TokenSequence]) -> FusedSequence {
+        let (tokens, is_pad, spans) = self.join(inputs);
+        let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
+        FusedSequence { tokens: self.transformer.forward(tokens, &mask), is_pad, spans }
+    }
+
+    /// Fuses the inputs with a causal text behind them.
+    ///
+    /// # Shapes
+    /// The text is `[batch, n_causal]` -> `[batch, sum of n_tokens + n_causal, d_model]`
+    ///
+    /// # Panics
+    /// When there is no input at all, or the text is longer than `max_causal_tokens`.
+    pub fn forward_causal(&self, inputs: &[TokenSequence], text: &TextInput) -> FusedSequence {
+        let (prefix, prefix_is_pad, mut spans) = self.join(inputs);
+        let [_, n_prefix, _] = prefix.dims();
+        let [_, n_causal] = text.ids.dims();
+        let causal = add_positions(self.causal.forward(text.ids.clone()), &self.causal_positions);
+        let is_pad = Tensor::cat(vec![prefix_is_pad, text.is_pad.clone()], 1);
+        spans.push((Segment::Causal, n_prefix..n_prefix + n_causal));
+        let mask = AttentionMask::prefix(Some(is_pad.clone()), n_prefix);
+        let tokens = self.transformer.forward(Tensor::cat(vec![prefix, causal], 1), &mask);
+        FusedSequence { tokens, is_pad, spans }
+    }
+
+    /// Scores of every token id, from fused tokens and the tied embeddings.
+    ///
+    /// # Shapes
+    /// `[n, d_model]` -> `[n, n_vocab]`
+    pub fn vocabulary_logits(&self, tokens: Tensor<2>) -> Tensor<2> {
+        tokens.matmul(self.causal.weight.val().transpose()) + self.vocabulary_bias.val().unsqueeze::<2>()
+    }
+
+    /// Runs the inputs once, for decoding behind them.
+    ///
+    /// # Panics
+    /// When there is no input at all.
+    pub fn start_decoding(&self, inputs: &[TokenSequence]) -> (FusedSequence, DecodingState) {
+        let (tokens, is_pad, spans) = self.join(inputs);
+        let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
+        let (tokens, cache) = self.transformer.prefill(tokens, &mask);
+        (
+            FusedSequence { tokens, is_pad: is_pad.clone(), spans },
+            DecodingState { cache, is_pad, n_causal: 0 },
+        )
+    }
+
+    /// Runs the next token of every row and gives the scores of the one behind it.
+    ///
+    /// # Shapes
+    /// `[batch]` -> `[batch, n_vocab]`
+    ///
+    /// # Panics
+    /// Behind `max_causal_tokens` tokens.
+    pub fn decode_next(&self, ids: Tensor<1, Int>, state: &mut DecodingState) -> Tensor<2> {
+        let [batch] = ids.dims();
+        let [_, d_model] = self.causal_positions.dims();
+        let position = self.causal_positions.val().narrow(0, state.n_causal, 1).unsqueeze::<3>();
+        let token = self.causal.forward(ids.reshape([batch, 1])) + position;
+        let here = Tensor::<2, Bool>::full([batch, 1], false, &token.device());
+        state.is_pad = Tensor::cat(vec![state.is_pad.clone(), here], 1);
+        state.n_causal += 1;
+        let token = self.transformer.forward_cached(token, &state.is_pad, &mut state.cache);
+        self.vocabulary_logits(token.reshape([batch, d_model]))
+    }
+
+    /// Longest causal text in tokens, begin mark included.
+    pub fn max_causal_tokens(&self) -> usize {
+        let [max_causal_tokens, _] = self.causal_positions.dims();
+        max_causal_tokens
+    }
+
+    fn join(&self, inputs: &[TokenSequence]) -> (Tensor<3>, Tensor<2, Bool>, Vec<(Segment, std::ops::Range<usize>)>) {
+        assert!(!inputs.is_empty(), "the backbone needs at least one modality");
+        let modalities = self.modalities.val();
+        let (mut tokens, mut is_pad, mut spans) = (Vec::new(), Vec::new(), Vec::new());
+        let mut start = 0;
+        for input in inputs {
+            let idx = input.modality.idx();
+            let modality = modalities.clone().narrow(0, idx, 1).unsqueeze::<3>();
+            let [_, n_tokens, _] = input.tokens.dims();
+            tokens.push(self.inputs[idx].forward(input.tokens.clone()) + modality);
+            is_pad.push(input.is_pad.clone());
+            spans.push((Segment::Encoded(input.modality), start..start + n_tokens));
+            start += n_tokens;
+        }
+        (Tensor::cat(tokens, 1), Tensor::cat(is_pad, 1), spans)
+    }
+}
+
+impl DecodingState {
+    /// Keeps the rows `rows` of the batch, in that order; a row may be taken more than once (beam search).
+    #[must_use]
+    pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
+        Self {
+            cache: self.cache.select(rows),
+            is_pad: self.is_pad.clone().select(0, rows.clone()),
+            n_causal: self.n_causal,
+        }
+    }
+}

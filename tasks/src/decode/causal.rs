@@ -1,0 +1,141 @@
+//! Decoding on the backbone's causal segment, with cached keys and values: greedy and beam search.
+
+use burn::prelude::*;
+use burn::tensor::activation::log_softmax;
+use triptych_encoders::TokenSequence;
+use triptych_fusion::backbone::Backbone;
+
+use super::Decoded;
+
+/// Begin and end marks, and what must not be written.
+#[derive(Clone, Debug)]
+pub struct Marks {
+    /// First token of every text.
+    pub begin: u32,
+    /// Last token of every text.
+    pub end: u32,
+    /// Token ids that are never written: padding, masks, unknowns.
+    pub forbidden: Vec<u32>,
+}
+
+/// Keeps the `n_beams` best texts of every row at each step, and gives the one with the best mean
+/// log-probability; one beam is greedy decoding.
+///
+/// A row's result depends neither on its neighbours in the batch nor on their number.
+///
+/// # Panics
+/// When `n_beams` is 0 or there is no input.
+pub fn search(backbone: &Backbone, inputs: &[TokenSequence], marks: &Marks, n_beams: usize) -> Vec<Decoded> {
+    assert!(n_beams > 0, "beam search needs at least one beam");
+    let device = inputs[0].tokens.device();
+    let [batch, _, _] = inputs[0].tokens.dims();
+    let (_, state) = backbone.start_decoding(inputs);
+    let beams_of = (0..batch).flat_map(|row| std::iter::repeat_n(row as i64, n_beams)).collect::<Vec<_>>();
+    let mut state = state.select(&indices(beams_of, &device));
+    let mut rows = (0..batch).map(|_| Row::new(marks.begin, n_beams)).collect::<Vec<_>>();
+    for _ in 1..backbone.max_causal_tokens() {
+        let last = rows.iter().flat_map(|row| row.beams.iter().map(|beam| i64::from(beam.last))).collect();
+        let logits = backbone.decode_next(indices(last, &device), &mut state);
+        let [_, n_vocab] = logits.dims();
+        let scores = log_softmax(logits, 1).into_data().convert::<f32>();
+        let scores = scores.as_slice::<f32>().expect("converted to float32");
+        let mut parents = Vec::with_capacity(batch * n_beams);
+        for (idx, row) in rows.iter_mut().enumerate() {
+            let first = idx * n_beams;
+            let chosen = row.extend(&scores[first * n_vocab..(first + n_beams) * n_vocab], marks, n_beams);
+            parents.extend(chosen.iter().map(|beam| (first + beam) as i64));
+        }
+        if rows.iter().all(|row| row.is_finished(n_beams)) {
+            break;
+        }
+        state = state.select(&indices(parents, &device));
+    }
+    rows.into_iter().map(Row::best).collect()
+}
+
+fn indices(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
+    let n = values.len();
+    Tensor::from_data(TensorData::new(values, [n]), device)
+}
+
+/// A text that is being written.
+#[derive(Clone, Debug)]
+struct Beam {
+    ids: Vec<u32>,
+    last: u32,
+    log_probability: f32,
+}
+
+/// The beams of one row of the batch.
+#[derive(Debug)]
+struct Row {
+    beams: Vec<Beam>,
+    finished: Vec<Decoded>,
+}
+
+impl Row {
+    fn new(begin: u32, n_beams: usize) -> Self {
+        let beam = |log_probability| Beam { ids: Vec::new(), last: begin, log_probability };
+        // all beams start alike, so that all but the first wait until the first has split
+        let waiting = std::iter::repeat_n(beam(f32::NEG_INFINITY), n_beams - 1);
+        Self { beams: std::iter::once(beam(0.0)).chain(waiting).collect(), finished: Vec::new() }
+    }
+
+    /// Replaces the beams by their best continuations and gives the beam that each came from.
+    fn extend(&mut self, scores: &[f32], marks: &Marks, n_beams: usize) -> Vec<usize> {
+        let n_vocab = scores.len() / n_beams;
+        // what its neighbours still write must not add to a row that is finished
+        let is_open = !self.is_finished(n_beams);
+        let mut candidates = Vec::with_capacity(n_beams * (n_beams + 1));
+        for (beam_idx, beam) in self.beams.iter().enumerate() {
+            if beam.log_probability == f32::NEG_INFINITY {
+                continue;
+            }
+            let scores = &scores[beam_idx * n_vocab..(beam_idx + 1) * n_vocab];
+            let mut ids = (0..n_vocab as u32).filter(|id| !marks.forbidden.contains(id)).collect::<Vec<_>>();
+            ids.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
+            // an end mark takes no beam on, so that one more candidate is needed
+            let best = ids.iter().take(n_beams + 1);
+            candidates.extend(best.map(|&id| (beam.log_probability + scores[id as usize], beam_idx, id)));
+        }
+        candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
+        let (mut beams, mut parents) = (Vec::with_capacity(n_beams), Vec::with_capacity(n_beams));
+        for (rank, &(log_probability, parent, id)) in candidates.iter().enumerate() {
+            if id == marks.end {
+                if is_open && rank < n_beams {
+                    let ids = self.beams[parent].ids.clone();
+                    let confidence = log_probability / (ids.len() + 1) as f32;
+                    self.finished.push(Decoded { ids, confidence });
+                }
+            } else if beams.len() < n_beams {
+                let ids = self.beams[parent].ids.iter().copied().chain([id]).collect();
+                beams.push(Beam { ids, last: id, log_probability });
+                parents.push(parent);
+            }
+        }
+        while beams.len() < n_beams {
+            beams.push(Beam { ids: Vec::new(), last: marks.end, log_probability: f32::NEG_INFINITY });
+            parents.push(0);
+        }
+        self.beams = beams;
+        parents
+    }
+
+    fn is_finished(&self, n_beams: usize) -> bool {
+        self.finished.len() >= n_beams
+    }
+
+    /// The finished text of the best mean log-probability; if none is, the best unfinished one.
+    fn best(self) -> Decoded {
+        let unfinished = self.beams.into_iter().map(|beam| Decoded {
+            confidence: beam.log_probability / beam.ids.len().max(1) as f32,
+            ids: beam.ids,
+        });
+        let candidates =
+            if self.finished.is_empty() { unfinished.collect::<Vec<_>>() } else { self.finished };
+        candidates
+            .into_iter()
+            .reduce(|best, other| if other.confidence > best.confidence { other } else { best })
+            .expect("a row has at least one beam")
+    }
+}

@@ -1,0 +1,61 @@
+//! Greedy decoding of CTC label scores.
+
+use burn::prelude::*;
+use burn::tensor::activation::log_softmax;
+
+use super::Decoded;
+
+/// The best label of every frame, repetitions merged and blanks dropped (Graves et al. 2006, section 3.2).
+///
+/// # Shapes
+/// `logits` is `[batch, n_frames, n_labels]`; `lengths` counts the frames of each row that carry sound.
+pub fn greedy(logits: Tensor<3>, lengths: &[usize], blank: u32) -> Vec<Decoded> {
+    let [_, n_frames, n_labels] = logits.dims();
+    let scores = log_softmax(logits, 2).into_data().convert::<f32>();
+    let scores = scores.as_slice::<f32>().expect("converted to float32");
+    lengths
+        .iter()
+        .enumerate()
+        .map(|(row, &length)| {
+            let (mut ids, mut previous, mut total) = (Vec::new(), blank, 0.0);
+            for frame in 0..length {
+                let start = (row * n_frames + frame) * n_labels;
+                let (label, score) = best(&scores[start..start + n_labels]);
+                total += score;
+                if label != blank && label != previous {
+                    ids.push(label);
+                }
+                previous = label;
+            }
+            Decoded { ids, confidence: total / length.max(1) as f32 }
+        })
+        .collect()
+}
+
+/// The first of the highest scores.
+fn best(scores: &[f32]) -> (u32, f32) {
+    let mut best = (0, f32::NEG_INFINITY);
+    for (label, &score) in scores.iter().enumerate() {
+        if score > best.1 {
+            best = (label as u32, score);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repetitions_merge_unless_a_blank_parts_them_and_padding_is_not_read() {
+        let path = [1, 1, 0, 1, 2, 2, 0, 3];
+        let mut scores = vec![0.0f32; path.len() * 4];
+        for (frame, label) in path.iter().enumerate() {
+            scores[frame * 4 + label] = 5.0;
+        }
+        let logits = Tensor::<3>::from_data(TensorData::new(scores, [1, path.len(), 4]), &Device::flex());
+        assert_eq!(greedy(logits.clone(), &[8], 0)[0].ids, [1, 1, 2, 3]);
+        assert_eq!(greedy(logits, &[6], 0)[0].ids, [1, 1, 2]);
+    }
+}

@@ -1,0 +1,3 @@
+//! Heads: what is read off the encoders and the backbone.
+
+pub mod retrieval;

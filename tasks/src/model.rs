@@ -1,0 +1,150 @@
+//! The whole model: an encoder for each modality it knows, the fusion backbone, and the heads.
+
+use burn::module::Module;
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+use triptych_encoders::audio::{AudioEncoder, AudioEncoderConfig};
+use triptych_encoders::layers::initializer::Initializer;
+use triptych_encoders::layers::linear::Linear;
+use triptych_encoders::text::{TextEncoder, TextEncoderConfig};
+use triptych_encoders::vision::{VisionEncoder, VisionEncoderConfig};
+use triptych_encoders::{AudioInput, ConfigError, ImageInput, Modality, TextInput, TokenSequence};
+use triptych_fusion::backbone::{Backbone, BackboneConfig};
+
+use crate::heads::retrieval::RetrievalHead;
+
+/// Sizes of a [`Model`]; a modality whose encoder is left out is not known to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Width of the retrieval embeddings.
+    pub d_embedding: usize,
+    /// Text encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextEncoderConfig>,
+    /// Vision encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vision: Option<VisionEncoderConfig>,
+    /// Audio encoder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<AudioEncoderConfig>,
+    /// The shared transformer.
+    pub fusion: BackboneConfig,
+}
+
+/// What the data decides about a model's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DataShape {
+    /// Token ids of the tokenizer.
+    pub n_vocab: usize,
+    /// Side of the square pictures in pixels.
+    pub image_side: usize,
+    /// Mel bands of a spectrogram.
+    pub n_mels: usize,
+}
+
+impl ModelConfig {
+    /// The smallest that still has every part.
+    pub fn tiny() -> Self {
+        let first = "a registry holds at least one entry";
+        Self {
+            d_embedding: 16,
+            text: Some(TextEncoderConfig::registry().into_iter().next().expect(first).1),
+            vision: Some(VisionEncoderConfig::registry().into_iter().next().expect(first).1),
+            audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
+            fusion: BackboneConfig::tiny(),
+        }
+    }
+
+    /// Random weights drawn from `seed`.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn init(&self, data: DataShape, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        let init = &mut Initializer::new(seed, device);
+        let d_backbone = self.fusion.transformer.d_model;
+        let d_text = self.text.as_ref().map(TextEncoderConfig::d_model);
+        let d_image = self.vision.as_ref().map(VisionEncoderConfig::d_model);
+        let d_audio = self.audio.as_ref().map(AudioEncoderConfig::d_model);
+        let d_patch = self.vision.as_ref().map(|config| config.patch_side().pow(2) * 3);
+        let d_frames = self.audio.as_ref().map(|config| config.frames_per_token() * data.n_mels);
+        let text = self.text.as_ref().map(|config| config.init(data.n_vocab, init)).transpose()?;
+        let vision = self.vision.as_ref().map(|config| config.init(data.image_side, init)).transpose()?;
+        let audio = self.audio.as_ref().map(|config| config.init(data.n_mels, init)).transpose()?;
+        let widths = [d_text, d_image, d_audio];
+        Ok(Model {
+            backbone: self.fusion.init(widths.map(|d| d.unwrap_or(d_backbone)), data.n_vocab, init)?,
+            retrieval: RetrievalHead::new(widths, self.d_embedding, init),
+            ctc: d_audio.map(|_| Linear::new(d_backbone, data.n_vocab, init)),
+            patches: d_patch.map(|d_patch| Linear::new(d_backbone, d_patch, init)),
+            frames: d_frames.map(|d_frames| Linear::new(d_backbone, d_frames, init)),
+            text,
+            vision,
+            audio,
+        })
+    }
+}
+
+/// See the module's documentation.
+#[derive(Module, Debug)]
+pub struct Model {
+    text: Option<TextEncoder>,
+    vision: Option<VisionEncoder>,
+    audio: Option<AudioEncoder>,
+    /// The shared transformer.
+    pub backbone: Backbone,
+    /// Embeddings to search by.
+    pub retrieval: RetrievalHead,
+    /// Label scores of every audio token, for CTC.
+    pub ctc: Option<Linear>,
+    /// Pixels of a masked patch.
+    pub patches: Option<Linear>,
+    /// Frames of a masked audio token.
+    pub frames: Option<Linear>,
+}
+
+impl Model {
+    /// Whether the model has an encoder for `modality`.
+    pub fn knows(&self, modality: Modality) -> bool {
+        match modality {
+            Modality::Text => self.text.is_some(),
+            Modality::Image => self.vision.is_some(),
+            Modality::Audio => self.audio.is_some(),
+        }
+    }
+
+    /// # Shapes
+    /// `[batch, n_tokens]` -> `[batch, n_tokens, d_text]`
+    ///
+    /// # Panics
+    /// When the model has no text encoder.
+    pub fn encode_text(&self, input: &TextInput) -> TokenSequence {
+        self.text.as_ref().expect("the model has a text encoder").forward(input)
+    }
+
+    /// # Shapes
+    /// `[batch, height, width, 3]` -> `[batch, n_tokens, d_image]`
+    ///
+    /// # Panics
+    /// When the model has no vision encoder.
+    pub fn encode_image(&self, input: &ImageInput) -> TokenSequence {
+        self.vision.as_ref().expect("the model has a vision encoder").forward(input)
+    }
+
+    /// # Shapes
+    /// `[batch, n_frames, n_mels]` -> `[batch, n_tokens, d_audio]`
+    ///
+    /// # Panics
+    /// When the model has no audio encoder.
+    pub fn encode_audio(&self, input: &AudioInput) -> TokenSequence {
+        self.audio.as_ref().expect("the model has an audio encoder").forward(input)
+    }
+
+    /// Audio tokens that carry sound, of each row.
+    ///
+    /// # Panics
+    /// When the model has no audio encoder.
+    pub fn audio_token_lengths(&self, input: &AudioInput) -> Vec<usize> {
+        self.audio.as_ref().expect("the model has an audio encoder").token_lengths(input)
+    }
+}

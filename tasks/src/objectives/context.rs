@@ -1,0 +1,159 @@
+//! What the objectives of one step share: the batch on the device, and encodings that are computed once.
+
+use std::cell::OnceCell;
+
+use burn::prelude::*;
+use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
+use triptych_datasets::draw::Draw;
+use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput, TokenSequence};
+use triptych_fusion::sequence::FusedSequence;
+
+use crate::model::Model;
+
+/// The token id of padding, which is CTC's blank too.
+pub const PAD_ID: u32 = 0;
+
+/// Token ids that the objectives write themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenIds {
+    /// Begin mark.
+    pub begin: u32,
+    /// End mark.
+    pub end: u32,
+    /// Stands for a masked token.
+    pub mask: u32,
+    /// Number of token ids; the special ones come first.
+    pub n_vocab: usize,
+    /// First id that is not special.
+    pub first_ordinary: u32,
+}
+
+/// One step's batch and encodings.
+#[derive(Debug)]
+pub struct StepContext<'a> {
+    /// The model that learns.
+    pub model: &'a Model,
+    /// The batch on the host.
+    pub batch: &'a HostBatch,
+    /// Special token ids.
+    pub token_ids: TokenIds,
+    device: Device,
+    seed: u64,
+    step: u64,
+    text: OnceCell<TokenSequence>,
+    image: OnceCell<TokenSequence>,
+    audio: OnceCell<TokenSequence>,
+    transcript: OnceCell<Option<(Tensor<1>, FusedSequence)>>,
+}
+
+impl<'a> StepContext<'a> {
+    /// `(seed, step)` decides everything that is drawn.
+    pub fn new(
+        model: &'a Model,
+        batch: &'a HostBatch,
+        token_ids: TokenIds,
+        device: &Device,
+        seed: u64,
+        step: u64,
+    ) -> Self {
+        Self {
+            model,
+            batch,
+            token_ids,
+            device: device.clone(),
+            seed,
+            step,
+            text: OnceCell::new(),
+            image: OnceCell::new(),
+            audio: OnceCell::new(),
+            transcript: OnceCell::new(),
+        }
+    }
+
+    /// Randomness for `purpose` in this step.
+    pub fn draw(&self, purpose: &str) -> Draw {
+        Draw::new(self.seed, self.step, "", purpose)
+    }
+
+    /// Where the model lives.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The batch's texts, if it and the model have them.
+    pub fn text_batch(&self) -> Option<&'a TextBatch> {
+        self.batch.text.as_ref().filter(|_| self.model.knows(Modality::Text))
+    }
+
+    /// The batch's pictures, if it and the model have them.
+    pub fn image_batch(&self) -> Option<&'a ImageBatch> {
+        self.batch.image.as_ref().filter(|_| self.model.knows(Modality::Image))
+    }
+
+    /// The batch's sounds, if it and the model have them.
+    pub fn audio_batch(&self) -> Option<&'a AudioBatch> {
+        self.batch.audio.as_ref().filter(|_| self.model.knows(Modality::Audio))
+    }
+
+    /// Encoded texts, pictures or sounds with the rows of the batch that they stand for.
+    pub fn encoded(&self, modality: Modality) -> Option<(&TokenSequence, &'a [usize])> {
+        match modality {
+            Modality::Text => {
+                let batch = self.text_batch()?;
+                let encode = || self.model.encode_text(&TextInput::new(batch, &self.device));
+                Some((self.text.get_or_init(encode), &batch.rows))
+            }
+            Modality::Image => {
+                let batch = self.image_batch()?;
+                let encode = || self.model.encode_image(&ImageInput::new(batch, &self.device));
+                Some((self.image.get_or_init(encode), &batch.rows))
+            }
+            Modality::Audio => {
+                let batch = self.audio_batch()?;
+                let encode = || self.model.encode_audio(&AudioInput::new(batch, &self.device));
+                Some((self.audio.get_or_init(encode), &batch.rows))
+            }
+        }
+    }
+
+    /// The loss of writing down the sounds and the fused sequence behind it, shared by the transcript objective
+    /// and CTC.
+    pub fn transcript(
+        &self,
+        compute: impl FnOnce() -> Option<(Tensor<1>, FusedSequence)>,
+    ) -> Option<(Tensor<1>, FusedSequence)> {
+        self.transcript.get_or_init(compute).clone()
+    }
+
+    /// Device tensor of row numbers.
+    pub fn indices(&self, rows: &[usize]) -> Tensor<1, Int> {
+        let rows = rows.iter().map(|&row| row as i64).collect::<Vec<_>>();
+        let n = rows.len();
+        Tensor::from_data(TensorData::new(rows, [n]), &self.device)
+    }
+}
+
+/// Where the rows that two modalities share lie in each; both lists rise.
+pub(crate) fn shared_rows(a: &[usize], b: &[usize]) -> (Vec<usize>, Vec<usize>) {
+    let place = |row: &usize| b.binary_search(row).ok();
+    a.iter().enumerate().filter_map(|(idx, row)| Some((idx, place(row)?))).unzip()
+}
+
+/// The rows of a text batch at `places`.
+pub(crate) fn select_texts(text: &TextBatch, places: &[usize]) -> Vec<Vec<u32>> {
+    places
+        .iter()
+        .map(|&place| text.ids[place * text.n_tokens..][..text.lengths[place]].to_vec())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_rows_are_found_where_they_lie() {
+        assert_eq!(shared_rows(&[0, 2, 3, 7], &[2, 5, 7]), (vec![1, 3], vec![0, 2]));
+        assert_eq!(shared_rows(&[], &[1]), (vec![], vec![]));
+    }
+}

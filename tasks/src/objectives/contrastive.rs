@@ -1,0 +1,91 @@
+//! InfoNCE between two modalities: a sample's embeddings are each other's neighbours among the batch's.
+
+use burn::prelude::*;
+use triptych_encoders::Modality;
+use triptych_encoders::layers::ops;
+
+use super::context::shared_rows;
+use super::{Objective, StepContext};
+
+/// Pictures with their texts.
+pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
+    name: "contrast_image_text",
+    about: "InfoNCE between pictures and texts",
+    modalities: [Modality::Image, Modality::Text],
+    scale_idx: 0,
+};
+
+/// Sounds with their texts.
+pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
+    name: "contrast_audio_text",
+    about: "InfoNCE between sounds and texts",
+    modalities: [Modality::Audio, Modality::Text],
+    scale_idx: 1,
+};
+
+/// Pictures with their sounds.
+pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
+    name: "contrast_image_audio",
+    about: "InfoNCE between pictures and sounds",
+    modalities: [Modality::Image, Modality::Audio],
+    scale_idx: 2,
+};
+
+/// See the module's documentation.
+pub(super) struct Contrastive {
+    name: &'static str,
+    about: &'static str,
+    modalities: [Modality; 2],
+    scale_idx: usize,
+}
+
+impl Objective for Contrastive {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn needs(&self) -> &'static [Modality] {
+        match self.scale_idx {
+            0 => &[Modality::Image, Modality::Text],
+            1 => &[Modality::Audio, Modality::Text],
+            _ => &[Modality::Image, Modality::Audio],
+        }
+    }
+
+    fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
+        let [(a, rows_a), (b, rows_b)] =
+            [context.encoded(self.modalities[0])?, context.encoded(self.modalities[1])?];
+        let retrieval = &context.model.retrieval;
+        let (mut a, mut b) = (retrieval.embed(a), retrieval.embed(b));
+        if rows_a != rows_b {
+            let (places_a, places_b) = shared_rows(rows_a, rows_b);
+            a = a.select(0, context.indices(&places_a));
+            b = b.select(0, context.indices(&places_b));
+        }
+        let [n_pairs, _] = a.dims();
+        let scale = retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
+        (n_pairs > 1).then(|| info_nce(a, b, scale))
+    }
+}
+
+/// `½ [CE(s·A·Bᵀ, y) + CE(s·B·Aᵀ, y)]` with `s = exp(log_scale)` and `y` the diagonal.
+///
+/// # Shapes
+/// Unit vectors `[n, d]` and `[n, d]`, `log_scale` `[1]` -> `[1]`
+///
+/// # Reference
+/// Radford et al. 2021, figure 3; open_clip `ClipLoss`.
+pub fn info_nce(a: Tensor<2>, b: Tensor<2>, log_scale: Tensor<1>) -> Tensor<1> {
+    let [n, _] = a.dims();
+    let device = a.device();
+    let logits = a.matmul(b.transpose()) * log_scale.exp().reshape([1, 1]);
+    let targets = Tensor::<1, Int>::arange(0..n as i64, &device);
+    let weight = Tensor::<1>::ones([n], &device);
+    let there = ops::cross_entropy(logits.clone(), targets.clone(), weight.clone(), 0.0);
+    let back = ops::cross_entropy(logits.transpose(), targets, weight, 0.0);
+    (there + back).mul_scalar(0.5)
+}

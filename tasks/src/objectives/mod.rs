@@ -1,0 +1,74 @@
+//! Training objectives. Each is one file and one line of [`OBJECTIVES`]; they combine freely, each over the
+//! modalities that it needs.
+
+mod caption;
+mod context;
+mod contrastive;
+mod ctc;
+mod masked_audio;
+mod masked_image;
+mod masked_text;
+
+use burn::prelude::*;
+pub use context::{PAD_ID, StepContext, TokenIds};
+pub use contrastive::info_nce;
+use triptych_encoders::Modality;
+
+/// Something that a model can learn from a batch.
+pub trait Objective: Sync {
+    /// Key in the configuration, in logs and in reports.
+    fn name(&self) -> &'static str;
+
+    /// One line for `triptych list`.
+    fn about(&self) -> &'static str;
+
+    /// The modalities that a batch and the model must have.
+    fn needs(&self) -> &'static [Modality];
+
+    /// The loss, one value; `None` when the batch has too few rows with all the modalities needed.
+    fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>>;
+}
+
+/// Every objective there is.
+pub static OBJECTIVES: &[&dyn Objective] = &[
+    &contrastive::IMAGE_TEXT,
+    &contrastive::AUDIO_TEXT,
+    &contrastive::IMAGE_AUDIO,
+    &caption::CAPTION,
+    &caption::TRANSCRIPT,
+    &ctc::Ctc,
+    &masked_text::GIVEN_IMAGE,
+    &masked_text::GIVEN_AUDIO,
+    &masked_image::MaskedImage,
+    &masked_audio::MaskedAudio,
+];
+
+/// The objective of that name.
+pub fn find(name: &str) -> Option<&'static dyn Objective> {
+    OBJECTIVES.iter().copied().find(|objective| objective.name() == name)
+}
+
+/// A step's loss and what it consists of.
+#[derive(Debug)]
+pub struct LossParts {
+    /// The weighted sum, to be differentiated.
+    pub total: Tensor<1>,
+    /// Each objective's own loss before its weight.
+    pub named: Vec<(&'static str, Tensor<1>)>,
+}
+
+/// Adds up the weighted losses of a step; `None` when no objective applies to the batch.
+pub fn combine(context: &StepContext<'_>, weighted: &[(&'static dyn Objective, f32)]) -> Option<LossParts> {
+    let mut total: Option<Tensor<1>> = None;
+    let mut named = Vec::with_capacity(weighted.len());
+    for &(objective, weight) in weighted {
+        let Some(loss) = objective.loss(context) else { continue };
+        named.push((objective.name(), loss.clone().detach()));
+        let part = loss.mul_scalar(weight);
+        total = Some(match total {
+            Some(total) => total + part,
+            None => part,
+        });
+    }
+    total.map(|total| LossParts { total, named })
+}
