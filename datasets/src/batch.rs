@@ -12,6 +12,8 @@ pub struct HostBatch {
     pub text: Option<TextBatch>,
     /// Pictures.
     pub image: Option<ImageBatch>,
+    /// Second views of the same groups: other pictures, or the same changed otherwise. Absent unless asked for.
+    pub image_b: Option<ImageBatch>,
     /// Log-mel spectrograms.
     pub audio: Option<AudioBatch>,
 }

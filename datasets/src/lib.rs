@@ -1,5 +1,21 @@
 //! Raw files to samples, to corpora in shards, to host batches. Holds no learnable parameter and links no
 //! tensor library.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`sample`], [`batch`] | what goes in and what comes out |
+//! | [`corpora`] | importers: raw files to a folder of shards |
+//! | [`shard`] | the folder: tar shards, their index, its checks |
+//! | [`image`], [`audio`], [`text`] | decoding, augmentation, features, tokens |
+//! | [`draw`] | randomness that is a pure function of its key |
+//! | [`loader`] | a corpus to batches, in worker threads |
 
+pub mod audio;
 pub mod batch;
+pub mod corpora;
+pub mod draw;
+pub mod image;
+pub mod loader;
 pub mod sample;
+pub mod shard;
+pub mod text;

@@ -1,0 +1,47 @@
+//! Sound: decoding, resampling, augmentation, log-mel frames.
+
+mod augment;
+mod decode;
+mod log_mel;
+mod resample;
+mod spec_augment;
+mod transform;
+mod wav;
+
+pub use augment::AudioAugment;
+pub use decode::{AudioError, decode};
+pub use log_mel::LogMel;
+pub use resample::{change_speed, resample};
+pub use spec_augment::{MaskFill, SpecAugment};
+pub use transform::{AudioPipeline, AudioTransform};
+pub use wav::{encode_wav, header_duration_s};
+
+/// What every model here hears.
+pub const RATE_HZ: u32 = 16_000;
+
+/// Decoded sound: one channel.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Waveform {
+    /// About -1 to 1.
+    pub samples: Vec<f32>,
+    /// Samples a second.
+    pub rate_hz: u32,
+}
+
+impl Waveform {
+    /// Length in seconds.
+    pub fn duration_s(&self) -> f64 {
+        self.samples.len() as f64 / f64::from(self.rate_hz)
+    }
+}
+
+/// Log-mel frames of one clip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frames {
+    /// `[n_frames, n_mels]`, frame by frame.
+    pub values: Vec<f32>,
+    /// Number of frames, 100 a second.
+    pub n_frames: usize,
+    /// Mel bands in a frame.
+    pub n_mels: usize,
+}

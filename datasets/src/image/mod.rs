@@ -1,0 +1,32 @@
+//! Pictures: decoding, resizing, augmentation, normalised pixels.
+
+mod augment;
+mod colour;
+mod decode;
+mod resize;
+mod transform;
+mod vector;
+
+pub use augment::ImageAugment;
+pub use decode::{ImageError, decode};
+pub use resize::{CropBox, crop_resize};
+pub use transform::ImageTransform;
+pub use vector::{encode_png, render_svg};
+
+/// A decoded picture: 8-bit sRGB without alpha.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pixels {
+    /// `[height, width, 3]`, row by row.
+    pub rgb: Vec<u8>,
+    /// In pixels, at least 1.
+    pub width: usize,
+    /// In pixels, at least 1.
+    pub height: usize,
+}
+
+impl Pixels {
+    /// A picture of one colour.
+    pub fn filled(width: usize, height: usize, rgb: [u8; 3]) -> Self {
+        Self { rgb: rgb.iter().copied().cycle().take(width * height * 3).collect(), width, height }
+    }
+}

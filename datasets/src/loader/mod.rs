@@ -1,0 +1,66 @@
+//! A corpus to batches, in worker threads, in an order that depends on the seed alone.
+
+mod collate;
+mod config;
+mod evaluate;
+mod fetch;
+mod plan;
+mod train;
+mod workers;
+
+pub use collate::{audio_batch, image_batch, text_batch};
+pub use config::{LoaderConfig, OnBad, Selection, TextOptions};
+pub use evaluate::{EvalBatch, EvalLoader};
+pub use fetch::BadSample;
+pub use train::TrainLoader;
+
+/// A loader that cannot start or go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoaderError {
+    /// A value of the configuration is out of its range.
+    #[error("loader.{problem}")]
+    Config {
+        /// Which, what was expected and what was found.
+        problem: String,
+    },
+    /// There is not enough for one batch.
+    #[error("expected at least {expected} groups for a batch, got {got} among {n_selected} selected samples")]
+    TooFewGroups {
+        /// The batch size.
+        expected: usize,
+        /// Groups among the selected samples.
+        got: usize,
+        /// Selected samples.
+        n_selected: usize,
+    },
+    /// A sample cannot be used, and the configuration says to stop.
+    #[error(transparent)]
+    BadSample(#[from] BadSample),
+    /// Code of ours, or of a decoder, gave up.
+    #[error("a loader thread panicked at batch {batch_idx}: {message}")]
+    Panicked {
+        /// Which batch it was making.
+        batch_idx: u64,
+        /// Its last words.
+        message: String,
+    },
+    /// The threads ended after an earlier error.
+    #[error("the loader has stopped after an earlier error")]
+    Stopped,
+}
+
+impl LoaderError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooFewGroups { .. } => {
+                Some("lower the batch size, or select more of the corpus".to_owned())
+            }
+            Self::BadSample(_) => Some(
+                "prepare the corpus again, or set on_bad = \"skip\" to go on without such samples".to_owned(),
+            ),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The endless stream of training batches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::fetch::Fetcher;
+use super::plan::{Group, Plan};
+use super::workers::OrderedWorkers;
+use super::{BadSample, LoaderConfig, LoaderError, OnBad, audio_batch, image_batch, text_batch};
+use crate::batch::HostBatch;
+use crate::shard::Corpus;
+use crate::text::Tokenizer;
+
+/// Batches for training, without end.
+///
+/// An epoch is a permutation of the groups, cut into full batches; what is left over at its end waits for the next
+/// permutation. For each group of a batch one of its pictures and one of its sounds are drawn, each changed at
+/// random. Batch `k` is a pure function of the corpus, the configuration and `k`: neither the number of threads nor
+/// where the stream was entered changes it.
+pub struct TrainLoader {
+    workers: OrderedWorkers<(HostBatch, Vec<BadSample>)>,
+    batches_per_epoch: u64,
+    n_groups: usize,
+    bad_samples: BTreeMap<String, (BadSample, usize)>,
+}
+
+impl TrainLoader {
+    /// Starts the threads; the first batch will be number `from_batch`.
+    ///
+    /// # Errors
+    /// A value out of its range, or fewer groups than a batch has rows.
+    pub fn start(
+        corpus: Arc<Corpus>,
+        tokenizer: Arc<Tokenizer>,
+        config: &LoaderConfig,
+        from_batch: u64,
+    ) -> Result<Self, LoaderError> {
+        config.check().map_err(|problem| LoaderError::Config { problem })?;
+        let plan = Plan::new(&corpus, config);
+        if plan.groups.len() < config.batch_size {
+            return Err(LoaderError::TooFewGroups {
+                expected: config.batch_size,
+                got: plan.groups.len(),
+                n_selected: plan.n_selected,
+            });
+        }
+        let (batches_per_epoch, n_groups) = (plan.batches_per_epoch(), plan.groups.len());
+        let assembler = Assembler {
+            fetcher: Fetcher::new(corpus, tokenizer, config),
+            plan,
+            image_views: config.image_views,
+            on_bad: config.on_bad,
+        };
+        let make = move |batch_idx| assembler.batch(batch_idx);
+        let workers = OrderedWorkers::start(config.workers, config.queue, from_batch, u64::MAX, make)?;
+        Ok(Self { workers, batches_per_epoch, n_groups, bad_samples: BTreeMap::new() })
+    }
+
+    /// The next batch.
+    ///
+    /// # Errors
+    /// A bad sample if those are to stop the run, or a thread that panicked. The stream then ends.
+    pub fn next_batch(&mut self) -> Result<HostBatch, LoaderError> {
+        let (batch, bad) = self.workers.next().unwrap_or(Err(LoaderError::Stopped))?;
+        for sample in bad {
+            self.bad_samples.entry(sample.id.clone()).or_insert((sample, 0)).1 += 1;
+        }
+        Ok(batch)
+    }
+
+    /// Full batches in an epoch.
+    pub fn batches_per_epoch(&self) -> u64 {
+        self.batches_per_epoch
+    }
+
+    /// Groups that have a selected sample.
+    pub fn n_groups(&self) -> usize {
+        self.n_groups
+    }
+
+    /// The samples that were left out so far, each with how often it was drawn.
+    pub fn bad_samples(&self) -> impl Iterator<Item = (&BadSample, usize)> {
+        self.bad_samples.values().map(|(sample, n_times)| (sample, *n_times))
+    }
+}
+
+struct Assembler {
+    fetcher: Fetcher,
+    plan: Plan,
+    image_views: usize,
+    on_bad: OnBad,
+}
+
+impl Assembler {
+    fn batch(&self, batch_idx: u64) -> Result<(HostBatch, Vec<BadSample>), LoaderError> {
+        let (epoch, groups) = self.plan.batch(batch_idx);
+        let entries = self.fetcher.corpus.entries();
+        let mut bad = Vec::new();
+        let (mut texts, mut images, mut images_b, mut sounds) =
+            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for group in &groups {
+            texts.push(self.fetcher.tokens(group.text.and_then(|idx| entries[idx].texts.first())));
+            let mut pictures = self.plan.candidates(epoch, group, &group.images, "which image");
+            images.push(self.first_good(&pictures, &mut bad, |idx| {
+                self.fetcher.changed_image(idx, self.plan.draw(epoch, &entries[idx].id, "image"))
+            })?);
+            if self.image_views > 1 {
+                // another picture than the first view's, if there is one
+                let n_skipped = 1.min(pictures.len());
+                pictures.rotate_left(n_skipped);
+                images_b.push(self.first_good(&pictures, &mut bad, |idx| {
+                    self.fetcher.changed_image(idx, self.plan.draw(epoch, &entries[idx].id, "image b"))
+                })?);
+            }
+            sounds.push(self.sound(epoch, group, &mut bad)?);
+        }
+        let side = self.fetcher.image_side();
+        let batch = HostBatch {
+            ids: groups.iter().map(|group| group.name.clone()).collect(),
+            text: text_batch(&texts),
+            image: image_batch(&images, side),
+            image_b: image_batch(&images_b, side),
+            audio: audio_batch(&sounds),
+        };
+        Ok((batch, bad))
+    }
+
+    fn sound(
+        &self,
+        epoch: u64,
+        group: &Group,
+        bad: &mut Vec<BadSample>,
+    ) -> Result<Option<crate::audio::Frames>, LoaderError> {
+        let sounds = self.plan.candidates(epoch, group, &group.audios, "which audio");
+        self.first_good(&sounds, bad, |idx| {
+            let draw = self.plan.draw(epoch, &self.fetcher.corpus.entries()[idx].id, "audio");
+            self.fetcher.frames(idx, Some(draw))
+        })
+    }
+
+    /// The first candidate that can be used; the bad ones before it are noted, or stop the run.
+    fn first_good<T>(
+        &self,
+        candidates: &[usize],
+        bad: &mut Vec<BadSample>,
+        fetch: impl Fn(usize) -> Result<Option<T>, BadSample>,
+    ) -> Result<Option<T>, LoaderError> {
+        for idx in candidates {
+            match fetch(*idx) {
+                Ok(value) => return Ok(value),
+                Err(sample) if self.on_bad == OnBad::Skip => bad.push(sample),
+                Err(sample) => return Err(sample.into()),
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,31 @@
+//! A prepared corpus: a folder of WebDataset tar shards with an index and a licence ledger.
+//!
+//! ```text
+//! emoji-000000.tar ...   members KEY.json, KEY.png, KEY.wav; a sample's members are contiguous
+//! entries.jsonl.zst      one line a sample: what it is, and where its members lie in which shard
+//! licenses.json          whose work it is
+//! index.json             written last: the list of all of the above with sizes and hashes
+//! ```
+//!
+//! A folder without `index.json` is not a corpus, so one whose making was interrupted is never taken for complete.
+
+mod archive;
+mod atomic;
+mod error;
+mod index;
+mod read;
+mod write;
+
+pub use archive::{ArchiveSample, archive_samples};
+pub use atomic::write_atomic;
+pub use error::CorpusError;
+pub use index::{Entry, Licence, Member};
+pub use read::Corpus;
+pub use write::ShardWriter;
+
+/// The format of the folder. A reader refuses a newer one.
+pub const FORMAT_VERSION: u32 = 1;
+
+pub(crate) const INDEX_FILE: &str = "index.json";
+pub(crate) const ENTRIES_FILE: &str = "entries.jsonl.zst";
+pub(crate) const LICENCES_FILE: &str = "licenses.json";

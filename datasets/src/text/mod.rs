@@ -1,0 +1,7 @@
+//! Text: normalisation and tokens.
+
+mod normalise;
+mod tokenizer;
+
+pub use normalise::normalise;
+pub use tokenizer::{BOS, EOS, MASK, N_SPECIALS, PAD, Tokenizer, TokenizerError, TokenizerKind, UNK};

@@ -1,0 +1,400 @@
+//! Text to token numbers and back.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokenizers::decoders::fuse::Fuse;
+use tokenizers::models::bpe::{BPE, BpeTrainer, Vocab};
+use tokenizers::models::{ModelWrapper, TrainerWrapper};
+use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
+use tokenizers::{AddedToken, Tokenizer as Inner};
+
+use super::normalise;
+use super::normalise::WORD_START;
+use crate::shard::write_atomic;
+
+/// Fills rows of a batch; also the blank of CTC.
+pub const PAD: u32 = 0;
+/// Begins a text.
+pub const BOS: u32 = 1;
+/// Ends a text.
+pub const EOS: u32 = 2;
+/// Stands for a hidden token.
+pub const MASK: u32 = 3;
+/// Stands for a character that training never saw.
+pub const UNK: u32 = 4;
+/// Token numbers below this are marks, not text.
+pub const N_SPECIALS: usize = 5;
+
+const SPECIALS: [&str; N_SPECIALS] = ["<pad>", "<bos>", "<eos>", "<mask>", "<unk>"];
+const FORMAT_VERSION: u32 = 1;
+
+/// What a token is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenizerKind {
+    /// A frequent sequence of characters within a word (byte-pair encoding; Sennrich et al., 2016).
+    #[default]
+    Bpe,
+    /// One character, the space included.
+    Characters,
+}
+
+/// A tokenizer that cannot be made, saved or loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenizerError {
+    /// There is no text to learn from.
+    #[error("expected at least one text with a character in it, got none among {n_texts}")]
+    NoText {
+        /// Number of texts given.
+        n_texts: usize,
+    },
+    /// The marks and the single characters alone need more tokens.
+    #[error(
+        "expected a vocabulary of at least {expected} tokens for the characters of these texts, got {got}"
+    )]
+    VocabularyTooSmall {
+        /// Marks and characters.
+        expected: usize,
+        /// The size asked for.
+        got: usize,
+    },
+    /// The system refused to read or write.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The file is not one of ours.
+    #[error("{}: {problem}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// The file changed since it was written.
+    #[error("{}: expected blake3 {expected}, got {got}", path.display())]
+    Hash {
+        /// The file.
+        path: PathBuf,
+        /// The hash that it was written with.
+        expected: String,
+        /// The hash of what is there.
+        got: String,
+    },
+    /// The library underneath failed.
+    #[error("cannot train a tokenizer: {reason}")]
+    Training {
+        /// Its words.
+        reason: String,
+    },
+}
+
+/// Cuts texts into tokens. It may be shared between threads.
+#[derive(Clone, Debug)]
+pub struct Tokenizer {
+    kind: TokenizerKind,
+    inner: Inner,
+    n_tokens: usize,
+    hash: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TokenizerFile {
+    format_version: u32,
+    kind: TokenizerKind,
+    blake3: String,
+    tokenizer: serde_json::Value,
+}
+
+impl Tokenizer {
+    /// Learns a vocabulary from texts. The same texts in the same order give the same vocabulary. The size is an
+    /// upper bound for [`TokenizerKind::Bpe`], and means nothing for [`TokenizerKind::Characters`].
+    ///
+    /// # Errors
+    /// No text at all, or a vocabulary too small for the characters.
+    pub fn train<S: AsRef<str>>(
+        kind: TokenizerKind,
+        texts: &[S],
+        vocabulary_size: usize,
+    ) -> Result<Self, TokenizerError> {
+        let texts: Vec<String> = texts.iter().map(|text| normalise(text.as_ref())).collect();
+        let alphabet: BTreeSet<char> = texts.iter().flat_map(|text| text.chars()).collect();
+        if alphabet.is_empty() {
+            return Err(TokenizerError::NoText { n_texts: texts.len() });
+        }
+        let training = |e: tokenizers::Error| TokenizerError::Training { reason: e.to_string() };
+        let mut inner = match kind {
+            TokenizerKind::Bpe => {
+                // the space is not a token of its own; the mark of a word's start is
+                let expected = N_SPECIALS + alphabet.iter().filter(|c| **c != ' ').count() + 1;
+                if vocabulary_size < expected {
+                    return Err(TokenizerError::VocabularyTooSmall { expected, got: vocabulary_size });
+                }
+                train_bpe(&texts, vocabulary_size).map_err(training)?
+            }
+            TokenizerKind::Characters => character_model(&alphabet).map_err(training)?,
+        };
+        // a text that holds "<pad>" holds five characters, not a mark
+        inner.set_encode_special_tokens(true);
+        let json = inner.to_string(false).map_err(training)?;
+        let value: serde_json::Value =
+            serde_json::from_str(&json).map_err(|e| TokenizerError::Training { reason: e.to_string() })?;
+        let hash = hash_of(&value);
+        Ok(Self { kind, n_tokens: inner.get_vocab_size(true), inner, hash })
+    }
+
+    /// Whether tokens are pieces of words or characters.
+    pub fn kind(&self) -> TokenizerKind {
+        self.kind
+    }
+
+    /// Size of the vocabulary, marks included.
+    pub fn n_tokens(&self) -> usize {
+        self.n_tokens
+    }
+
+    /// BLAKE3 of the vocabulary in hexadecimal.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The tokens of a text, normalised first, without begin and end marks.
+    ///
+    /// # Shapes
+    /// Returns `[n_tokens]`, each below [`Tokenizer::n_tokens`].
+    pub fn encode(&self, text: &str) -> Vec<u32> {
+        let text = normalise(text);
+        if text.is_empty() {
+            return Vec::new();
+        }
+        let encoding =
+            self.inner.encode_fast(text, false).expect("a model with an unknown token encodes every text");
+        encoding.get_ids().to_vec()
+    }
+
+    /// The text of tokens; marks and numbers outside the vocabulary are left out.
+    pub fn decode(&self, ids: &[u32]) -> String {
+        let is_text = |id: &&u32| (N_SPECIALS..self.n_tokens).contains(&(**id as usize));
+        let ids: Vec<u32> = ids.iter().filter(is_text).copied().collect();
+        if ids.is_empty() {
+            return String::new();
+        }
+        self.inner.decode(&ids, false).expect("tokens of the vocabulary decode")
+    }
+
+    /// What a token stands for, as the vocabulary has it.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// Writes the vocabulary with its hash, whole or not at all.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), TokenizerError> {
+        let path = path.as_ref();
+        let malformed = |problem: String| TokenizerError::Malformed { path: path.to_owned(), problem };
+        let json = self.inner.to_string(false).map_err(|e| malformed(e.to_string()))?;
+        let tokenizer = serde_json::from_str(&json).map_err(|e| malformed(e.to_string()))?;
+        let file = TokenizerFile {
+            format_version: FORMAT_VERSION,
+            kind: self.kind,
+            blake3: self.hash.clone(),
+            tokenizer,
+        };
+        let mut bytes = serde_json::to_vec(&file).map_err(|e| malformed(e.to_string()))?;
+        bytes.push(b'\n');
+        write_atomic(path, &bytes).map_err(|source| TokenizerError::Io {
+            action: "write",
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads what [`Tokenizer::save`] wrote.
+    ///
+    /// # Errors
+    /// A file that cannot be read, is of another format, or changed since.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, TokenizerError> {
+        let path = path.as_ref();
+        let malformed = |problem: String| TokenizerError::Malformed { path: path.to_owned(), problem };
+        let bytes = std::fs::read(path).map_err(|source| TokenizerError::Io {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        })?;
+        let file: TokenizerFile =
+            serde_json::from_slice(&bytes).map_err(|e| malformed(format!("expected a tokenizer: {e}")))?;
+        if file.format_version != FORMAT_VERSION {
+            let got = file.format_version;
+            return Err(malformed(format!(
+                "expected a tokenizer of format {FORMAT_VERSION}, got format {got}"
+            )));
+        }
+        let got = hash_of(&file.tokenizer);
+        if got != file.blake3 {
+            return Err(TokenizerError::Hash { path: path.to_owned(), expected: file.blake3, got });
+        }
+        let mut inner =
+            Inner::from_bytes(file.tokenizer.to_string()).map_err(|e| malformed(e.to_string()))?;
+        inner.set_encode_special_tokens(true);
+        for (id, special) in SPECIALS.iter().enumerate() {
+            let got = inner.token_to_id(special);
+            if got != Some(id as u32) {
+                return Err(malformed(format!("expected {special} as token {id}, got {got:?}")));
+            }
+        }
+        Ok(Self { kind: file.kind, n_tokens: inner.get_vocab_size(true), inner, hash: got })
+    }
+}
+
+fn hash_of(tokenizer: &serde_json::Value) -> String {
+    blake3::hash(tokenizer.to_string().as_bytes()).to_hex().to_string()
+}
+
+fn special_tokens() -> Vec<AddedToken> {
+    SPECIALS.iter().map(|special| AddedToken::from(*special, true)).collect()
+}
+
+fn train_bpe(texts: &[String], vocabulary_size: usize) -> tokenizers::Result<Inner> {
+    let model = BPE::builder().unk_token(SPECIALS[UNK as usize].to_owned()).build()?;
+    let mut inner = Inner::new(model);
+    inner.with_pre_tokenizer(Some(word_starts()));
+    inner.with_decoder(Some(word_starts()));
+    let trainer = BpeTrainer::builder()
+        .vocab_size(vocabulary_size)
+        .min_frequency(2)
+        .show_progress(false)
+        .special_tokens(special_tokens())
+        .build();
+    inner.train(&mut TrainerWrapper::from(trainer), texts.iter().map(String::as_str))?;
+    Ok(inner)
+}
+
+fn word_starts() -> Metaspace {
+    Metaspace::new(WORD_START, PrependScheme::Always, true)
+}
+
+/// Byte-pair encoding without a single pair.
+fn character_model(alphabet: &BTreeSet<char>) -> tokenizers::Result<Inner> {
+    let tokens =
+        SPECIALS.iter().map(|special| (*special).to_owned()).chain(alphabet.iter().map(char::to_string));
+    let vocabulary: Vocab = tokens.zip(0u32..).collect();
+    let model = BPE::builder()
+        .vocab_and_merges(vocabulary, Vec::new())
+        .unk_token(SPECIALS[UNK as usize].to_owned())
+        .build()?;
+    let mut inner = Inner::new(ModelWrapper::from(model));
+    inner.with_decoder(Some(Fuse::new()));
+    inner.add_special_tokens(special_tokens())?;
+    Ok(inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    const TEXTS: [&str; 6] = [
+        "red apple",
+        "green apple",
+        "apple tree",
+        "Tree frog",
+        "man’s shoe (left)",
+        "1st place medal & café",
+    ];
+
+    fn trained(kind: TokenizerKind) -> Tokenizer {
+        Tokenizer::train(kind, &TEXTS, 60).expect("the texts are plain")
+    }
+
+    #[rstest]
+    fn marks_have_their_numbers(
+        #[values(TokenizerKind::Bpe, TokenizerKind::Characters)] kind: TokenizerKind,
+    ) {
+        let tokenizer = trained(kind);
+        for (id, special) in SPECIALS.iter().enumerate() {
+            assert_eq!(tokenizer.token(id as u32).as_deref(), Some(*special));
+        }
+        assert!(tokenizer.n_tokens() > 30 && tokenizer.n_tokens() <= 60, "{}", tokenizer.n_tokens());
+    }
+
+    #[rstest]
+    fn training_and_saving_repeat_themselves(
+        #[values(TokenizerKind::Bpe, TokenizerKind::Characters)] kind: TokenizerKind,
+    ) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("tokenizer.json");
+        let tokenizer = trained(kind);
+        assert_eq!(tokenizer.hash(), trained(kind).hash());
+        tokenizer.save(&path).expect("the folder is writable");
+        let loaded = Tokenizer::load(&path).expect("it was just saved");
+        assert_eq!(
+            (loaded.hash(), loaded.kind(), loaded.n_tokens()),
+            (tokenizer.hash(), kind, tokenizer.n_tokens())
+        );
+        for text in TEXTS {
+            assert_eq!(loaded.encode(text), tokenizer.encode(text));
+            assert_eq!(loaded.decode(&loaded.encode(text)), normalise(text));
+        }
+    }
+
+    #[rstest]
+    fn unseen_characters_become_unknown_and_marks_are_not_read_from_text(
+        #[values(TokenizerKind::Bpe, TokenizerKind::Characters)] kind: TokenizerKind,
+    ) {
+        let tokenizer = trained(kind);
+        assert!(tokenizer.encode("€").contains(&UNK));
+        assert!(!tokenizer.encode("<pad>").contains(&PAD));
+        assert_eq!(tokenizer.decode(&[PAD, BOS, EOS, MASK, UNK, 9999]), "");
+        assert_eq!(tokenizer.encode("  "), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn frequent_words_become_one_token() {
+        assert_eq!(trained(TokenizerKind::Bpe).encode("apple").len(), 1);
+        assert_eq!(trained(TokenizerKind::Characters).encode("an apple").len(), 8);
+    }
+
+    #[test]
+    fn changed_and_foreign_files_are_refused() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("tokenizer.json");
+        trained(TokenizerKind::Bpe).save(&path).expect("the folder is writable");
+        let text = std::fs::read_to_string(&path).expect("it was just saved");
+        std::fs::write(&path, text.replacen("\"g\"", "\"q\"", 1)).expect("the folder is writable");
+        assert!(matches!(Tokenizer::load(&path), Err(TokenizerError::Hash { .. })));
+        std::fs::write(&path, "{}").expect("the folder is writable");
+        assert!(matches!(Tokenizer::load(&path), Err(TokenizerError::Malformed { .. })));
+        assert!(matches!(Tokenizer::load(dir.path().join("none")), Err(TokenizerError::Io { .. })));
+    }
+
+    #[test]
+    fn too_small_vocabulary_says_how_many_it_needs() {
+        let error =
+            Tokenizer::train(TokenizerKind::Bpe, &TEXTS, 10).expect_err("10 tokens do not hold the alphabet");
+        let TokenizerError::VocabularyTooSmall { expected, got: 10 } = error else { panic!("{error}") };
+        assert!(Tokenizer::train(TokenizerKind::Bpe, &TEXTS, expected).is_ok());
+        assert!(Tokenizer::train(TokenizerKind::Bpe, &[" "], 10).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_undoes_encoding(text in "[aelprtdgnfomshi1 &()’é]{0,30}") {
+            for kind in [TokenizerKind::Bpe, TokenizerKind::Characters] {
+                let tokenizer = trained(kind);
+                prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text)), normalise(&text));
+            }
+        }
+    }
+}
