@@ -10,4 +10,4 @@ pub mod vision;
 
 pub use error::ConfigError;
 pub use input::{AudioInput, ImageInput, TextInput};
-pub use tokens::{Modality, TokenSequence};
+pub use tokens::{Modality, TokenSequence, select_rows};

@@ -68,8 +68,16 @@ impl TokenSequence {
     pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
         Self {
             tokens: self.tokens.clone().select(0, rows.clone()),
-            is_pad: self.is_pad.clone().select(0, rows.clone()),
+            is_pad: select_rows(&self.is_pad, rows),
             modality: self.modality,
         }
     }
+}
+
+/// The rows `rows` of a mask.
+///
+/// # Differences from the reference
+/// Burn 0.22.1's `select` of a bool tensor on the CPU gives another dtype, which then fits no other mask.
+pub fn select_rows(mask: &Tensor<2, Bool>, rows: &Tensor<1, Int>) -> Tensor<2, Bool> {
+    mask.clone().int().select(0, rows.clone()).bool()
 }

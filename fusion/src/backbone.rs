@@ -19,7 +19,7 @@ use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
 use triptych_encoders::layers::ops::AttentionMask;
 use triptych_encoders::layers::transformer::{KeyValueCache, Transformer, TransformerConfig};
-use triptych_encoders::{ConfigError, Modality, TextInput, TokenSequence};
+use triptych_encoders::{ConfigError, Modality, TextInput, TokenSequence, select_rows};
 
 use crate::sequence::{FusedSequence, Segment};
 
@@ -191,7 +191,7 @@ impl DecodingState {
     pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
         Self {
             cache: self.cache.select(rows),
-            is_pad: self.is_pad.clone().select(0, rows.clone()),
+            is_pad: select_rows(&self.is_pad, rows),
             n_causal: self.n_causal,
         }
     }

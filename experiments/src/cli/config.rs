@@ -6,7 +6,7 @@ use clap::Subcommand;
 use miette::IntoDiagnostic;
 
 use super::options::Overrides;
-use crate::configuration::{Experiment, Origin, Resolved, Setting, built_in_configs, resolve};
+use crate::configuration::{ExperimentConfig, Origin, Resolved, Setting, built_in_configs, experiment};
 use crate::diagnostic::print;
 
 const EXAMPLES: &str = "\
@@ -76,7 +76,7 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
 }
 
 fn explain(args: &Explain) -> miette::Result<()> {
-    let resolved: Resolved<Experiment> = resolve(&args.config, &args.overrides.set)?;
+    let resolved: Resolved<ExperimentConfig> = experiment(&args.config, &args.overrides.set)?;
     if args.json {
         let json = serde_json::to_string_pretty(&resolved.origins).into_diagnostic()?;
         return print(&format!("{json}\n"));
@@ -100,7 +100,7 @@ fn explanation(settings: &[Setting]) -> String {
 }
 
 fn check(args: &Check) -> miette::Result<()> {
-    let resolved: Resolved<Experiment> = resolve(&args.config, &args.overrides.set)?;
+    let resolved: Resolved<ExperimentConfig> = experiment(&args.config, &args.overrides.set)?;
     let count = |is_counted: fn(&Origin) -> bool| {
         resolved.origins.iter().filter(|setting| is_counted(&setting.origin)).count()
     };
@@ -129,7 +129,7 @@ mod tests {
     #[test]
     fn every_built_in_config_is_good_and_says_what_it_is() {
         for config in built_in_configs() {
-            let resolved = resolve::<Experiment>(config.name, &[]);
+            let resolved = experiment(config.name, &[]);
             assert!(resolved.is_ok(), "{}: {:?}", config.name, resolved.err());
             assert!(!config.about().is_empty(), "{} does not begin with a comment", config.name);
         }

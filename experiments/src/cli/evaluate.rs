@@ -2,6 +2,13 @@
 
 use std::path::PathBuf;
 
+use miette::IntoDiagnostic;
+
+use crate::configuration::experiment;
+use crate::diagnostic::print;
+use crate::report::text_summary;
+use crate::run::folder::saved_config;
+use crate::workflow::{evaluate, open_trained};
 use super::options::Work;
 
 /// Score a run's model on styles, voices and concepts that it never saw
@@ -18,4 +25,17 @@ pub(crate) struct Args {
     pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) work: Work,
+}
+
+pub(crate) fn run(args: Args) -> miette::Result<()> {
+    saved_config(&args.run)?;
+    let resolved = experiment(&args.run.join("config.toml").to_string_lossy(), &[])?;
+    let work = args.work.work();
+    let mut trained = open_trained(&resolved.value, &args.run, work)?;
+    let scores = evaluate(&resolved.value, &mut trained, work)?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&scores).into_diagnostic()?;
+        return print(&format!("{json}\n"));
+    }
+    print(&text_summary(&scores))
 }

@@ -10,8 +10,12 @@ use crate::diagnostic;
 mod checkpoints;
 mod completions;
 mod config;
+mod evaluate;
 mod list;
 mod options;
+mod quickstart;
+mod report;
+mod train;
 
 const ABOUT: &str =
     "Train, evaluate and use models of text, pictures and sound, on one machine, in one program";
@@ -33,6 +37,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Quickstart(quickstart::Args),
+    Train(train::Args),
+    Evaluate(evaluate::Args),
+    Report(report::Args),
     Config(config::Args),
     List(list::Args),
     Checkpoints(checkpoints::Args),
@@ -43,12 +51,23 @@ impl Command {
     /// The device that the command computes on, where it computes.
     fn device(&self) -> Option<DeviceChoice> {
         match self {
-            Command::Config(_) | Command::List(_) | Command::Checkpoints(_) | Command::Completions(_) => None,
+            Command::Quickstart(args) => Some(args.work.device),
+            Command::Train(args) => Some(args.work.device),
+            Command::Evaluate(args) => Some(args.work.device),
+            Command::Report(_)
+            | Command::Config(_)
+            | Command::List(_)
+            | Command::Checkpoints(_)
+            | Command::Completions(_) => None,
         }
     }
 
     fn run(self) -> miette::Result<()> {
         match self {
+            Command::Quickstart(args) => quickstart::run(args),
+            Command::Train(args) => train::run(args),
+            Command::Evaluate(args) => evaluate::run(args),
+            Command::Report(args) => report::run(args),
             Command::Config(args) => config::run(args),
             Command::List(args) => list::run(args),
             Command::Checkpoints(args) => checkpoints::run(args),

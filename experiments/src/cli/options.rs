@@ -20,3 +20,10 @@ pub(crate) struct Work {
     #[arg(long, short)]
     pub(crate) quiet: bool,
 }
+
+impl Work {
+    /// The same for the stages of a run.
+    pub(crate) fn work(&self) -> crate::workflow::Work {
+        crate::workflow::Work { device: self.device, is_quiet: self.quiet }
+    }
+}

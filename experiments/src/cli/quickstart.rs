@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+use crate::configuration::experiment;
+use crate::diagnostic::print;
+use crate::report::text_summary;
+use crate::workflow::{again, evaluate, report, train};
 use super::options::{Overrides, Work};
 
 /// Prepare the bundled data, train a model from nothing, evaluate it and write a report
@@ -24,4 +28,14 @@ pub(crate) struct Args {
     pub(crate) overrides: Overrides,
     #[command(flatten)]
     pub(crate) work: Work,
+}
+
+pub(crate) fn run(args: Args) -> miette::Result<()> {
+    let resolved = experiment(&args.preset, &args.overrides.set)?;
+    let work = args.work.work();
+    let mut trained = train(&resolved, &args.out, work, &again("quickstart", &args.out))?;
+    let scores = evaluate(&resolved.value, &mut trained, work)?;
+    let summary = text_summary(&scores);
+    let path = report(&resolved, &trained, scores)?;
+    print(&format!("{summary}\nreport: {}\n", path.display()))
 }

@@ -2,6 +2,14 @@
 
 use std::path::PathBuf;
 
+use crate::configuration::experiment;
+use crate::device::DeviceChoice;
+use crate::diagnostic::print;
+use crate::evaluate::read_scores;
+use crate::run::TrainError;
+use crate::run::folder::saved_config;
+use crate::workflow::{Work, open_trained, report};
+
 /// Write report.html of an evaluated run: one file that needs nothing else
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -10,4 +18,14 @@ Examples:
 pub(crate) struct Args {
     /// The run's folder
     pub(crate) run: PathBuf,
+}
+
+pub(crate) fn run(args: Args) -> miette::Result<()> {
+    saved_config(&args.run)?;
+    let resolved = experiment(&args.run.join("config.toml").to_string_lossy(), &[])?;
+    let scores = read_scores(&args.run.join("scores.json")).map_err(TrainError::from)?;
+    let work = Work { device: DeviceChoice::Cpu, is_quiet: true };
+    let trained = open_trained(&resolved.value, &args.run, work)?;
+    let path = report(&resolved, &trained, scores)?;
+    print(&format!("report: {}\n", path.display()))
 }

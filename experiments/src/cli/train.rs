@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::configuration::experiment;
+use crate::workflow::{again, train};
 use super::options::{Overrides, Work};
 
 /// Train what a config describes, or go on with a run that was stopped
@@ -23,4 +25,15 @@ pub(crate) struct Args {
     pub(crate) overrides: Overrides,
     #[command(flatten)]
     pub(crate) work: Work,
+}
+
+pub(crate) fn run(args: Args) -> miette::Result<()> {
+    let resolved = experiment(&args.config, &args.overrides.set)?;
+    let out = args.out.unwrap_or_else(|| {
+        let name = std::path::Path::new(&args.config).file_stem().unwrap_or_default();
+        PathBuf::from("runs").join(name)
+    });
+    train(&resolved, &out, args.work.work(), &again(&format!("train {}", args.config), &out))?;
+    eprintln!("next: `triptych evaluate {}`", out.display());
+    Ok(())
 }

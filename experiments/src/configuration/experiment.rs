@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use triptych_datasets::audio::AudioTransform;
+use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
-use triptych_datasets::loader::{OnBad, Selection};
+use triptych_datasets::loader::{LoaderConfig, OnBad, Selection, TextOptions};
+use triptych_datasets::sample::Split;
+use triptych_datasets::text::TokenizerKind;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -39,7 +42,10 @@ pub struct ExperimentConfig {
 pub struct DataConfig {
     /// The corpus.
     pub corpus: CorpusConfig,
-    /// Token ids of the tokenizer, special ones included; it is trained on the training texts.
+    /// What a token is.
+    #[serde(default)]
+    pub tokenizer: TokenizerKind,
+    /// Largest number of token ids, special ones included; the tokenizer is trained on the training texts.
     pub n_vocab: usize,
     /// Longest text in tokens; longer ones are cut.
     pub max_text_tokens: usize,
@@ -55,28 +61,30 @@ pub struct DataConfig {
     pub on_bad: OnBad,
 }
 
+impl DataConfig {
+    /// What the loader of training batches is told.
+    pub fn training_loader(&self, seed: u64) -> LoaderConfig {
+        LoaderConfig {
+            select: vec![Selection::of_split(Split::Train)],
+            seed,
+            text: Some(TextOptions { max_tokens: self.max_text_tokens }),
+            image: Some(self.image.clone()),
+            audio: Some(self.audio.clone()),
+            workers: self.workers,
+            on_bad: self.on_bad,
+            ..LoaderConfig::new(self.batch_size)
+        }
+    }
+}
+
 /// Which corpus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum CorpusConfig {
     /// The bundled one.
-    Emoji(EmojiConfig),
+    Emoji(EmojiOptions),
     /// A prepared folder with an `index.json`.
     Folder(PathBuf),
-}
-
-/// How much of the bundled corpus, and how large its pictures are drawn.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EmojiConfig {
-    /// Side of the drawings in pixels.
-    pub side: u32,
-    /// Only the first so many known concepts; all without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_known: Option<usize>,
-    /// Only the first so many concepts that are never trained on; all without it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_unknown: Option<usize>,
 }
 
 /// How much an objective counts, and when.

@@ -1,7 +1,7 @@
 //! The layers of an experiment: its file, the files that it extends, and the `--set` overrides.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use toml::de::{DeTable, DeValue};
@@ -123,7 +123,7 @@ impl Layers {
                         tree
                     }
                     _ => {
-                        return Err(problem(error.span().unwrap_or(value_span))
+                        return Err(problem(value_span)
                             .with_message("`--set` takes a key and a value in TOML's syntax")
                             .with_label(error.message().trim())
                             .into());
@@ -210,7 +210,7 @@ impl Source {
     fn name(&self) -> String {
         match self {
             Source::BuiltIn(config) => format!("built-in {}", config.name),
-            Source::File(path) => path.display().to_string(),
+            Source::File(path) => tidy(path).display().to_string(),
         }
     }
 
@@ -221,10 +221,25 @@ impl Source {
         };
         fs::read_to_string(path).map_err(|source| match extended_at {
             Some(problem) => problem
-                .with_message(format!("cannot read config {}: {source}", path.display()))
+                .with_message(format!("cannot read config {}: {source}", self.name()))
                 .with_label("extended here")
                 .into(),
             None => ConfigError::Read { path: path.clone(), source },
         })
     }
+}
+
+/// `a/b/../c.toml` as `a/c.toml`, for messages: where `b` is a link to elsewhere, that is another file.
+fn tidy(path: &Path) -> PathBuf {
+    let mut tidied = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir if matches!(tidied.components().next_back(), Some(Component::Normal(_))) => {
+                tidied.pop();
+            }
+            _ => tidied.push(component),
+        }
+    }
+    tidied
 }

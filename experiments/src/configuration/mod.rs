@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 mod builtin;
 mod error;
+mod experiment;
 mod layer;
 mod provenance;
 mod strict;
@@ -20,10 +21,10 @@ mod tree;
 
 pub use builtin::{BuiltIn, built_in_configs};
 pub use error::{ConfigError, Problem};
+pub use experiment::{
+    CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, ObjectiveSchedule, TrainConfig, experiment,
+};
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
-
-/// What `triptych config` checks an experiment against.
-pub type Experiment = toml::Table;
 
 /// Reads an experiment with all its layers and checks it against `T`.
 ///

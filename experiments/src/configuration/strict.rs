@@ -55,7 +55,7 @@ impl StrictError {
     fn into_problem(self, tree: &Node, layers: &[Layer]) -> Problem {
         let place = self.place.unwrap_or_else(|| tree.place.clone());
         let keys: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
-        let path = keys.join(".");
+        let path = keys.join(".").replace(".[", "[");
         let problem = match layers.get(place.layer) {
             Some(layer) => Problem::new(&layer.name, &layer.text, place.span),
             None => Problem::new("config", "", 0..0),
@@ -266,7 +266,9 @@ impl<'de> SeqAccess<'de> for Items<'de> {
         let Some((item_idx, item)) = self.items.next() else {
             return Ok(None);
         };
-        seed.deserialize(item).map(Some).map_err(|error| error.at(&item.place).below(&item_idx.to_string()))
+        seed.deserialize(item)
+            .map(Some)
+            .map_err(|error| error.at(&item.place).below(&format!("[{item_idx}]")))
     }
 
     fn size_hint(&self) -> Option<usize> {

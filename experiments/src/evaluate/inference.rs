@@ -2,13 +2,12 @@
 
 use burn::prelude::*;
 use triptych_datasets::batch::{HostBatch, TextBatch};
-use triptych_datasets::text::Tokenizer;
+use triptych_datasets::text::{BOS, EOS, MASK, PAD, Tokenizer, UNK};
 use triptych_encoders::{AudioInput, ImageInput, TextInput, TokenSequence};
 use triptych_fusion::sequence::Segment;
 use triptych_tasks::decode::causal::{Marks, search};
 use triptych_tasks::decode::{Decoded, ctc};
 use triptych_tasks::model::Model;
-use triptych_tasks::objectives::PAD_ID;
 
 /// A picture or a sound as the model sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,8 +41,7 @@ impl<'a> Inference<'a> {
         max_text_tokens: usize,
         device: &Device,
     ) -> Self {
-        let ids = tokenizer.special_ids();
-        let marks = Marks { begin: ids.begin, end: ids.end, forbidden: vec![ids.pad, ids.begin, ids.mask, ids.unknown] };
+        let marks = Marks { begin: BOS, end: EOS, forbidden: vec![PAD, BOS, MASK, UNK] };
         Self { model, tokenizer, marks, n_beams, max_text_tokens, device: device.clone() }
     }
 
@@ -52,8 +50,17 @@ impl<'a> Inference<'a> {
         texts
             .chunks(batch_size)
             .flat_map(|texts| {
-                let batch = self.tokenizer.batch(texts, self.max_text_tokens);
-                rows(self.model.retrieval.embed(&self.model.encode_text(&TextInput::new(&batch, &self.device))))
+                let ids = texts.iter().map(|text| {
+                    let mut ids = self.tokenizer.encode(text);
+                    ids.truncate(self.max_text_tokens);
+                    ids
+                });
+                let batch = text_batch(&ids.collect::<Vec<_>>());
+                rows(
+                    self.model
+                        .retrieval
+                        .embed(&self.model.encode_text(&TextInput::new(&batch, &self.device))),
+                )
             })
             .collect()
     }
@@ -79,7 +86,7 @@ impl<'a> Inference<'a> {
         let by_ctc = self.model.ctc.as_ref().and_then(|head| {
             let fused = self.model.backbone.forward(std::slice::from_ref(&encoded));
             let logits = head.forward(fused.span(Segment::Encoded(encoded.modality))?);
-            Some(ctc::greedy(logits, &self.model.audio_token_lengths(&input), PAD_ID))
+            Some(ctc::greedy(logits, &self.model.audio_token_lengths(&input), PAD))
         });
         self.perceive(&encoded, by_ctc)
     }
@@ -107,17 +114,17 @@ impl<'a> Inference<'a> {
 /// Rows of a matrix on the host.
 fn rows(matrix: Tensor<2>) -> Vec<Vec<f32>> {
     let [_, d] = matrix.dims();
-    let values = matrix.into_data().convert::<f32>().into_vec::<f32>().expect("converted to float32");
+    let values = matrix.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to float32");
     values.chunks(d).map(<[f32]>::to_vec).collect()
 }
 
 /// A batch of texts as the text encoder reads it.
-pub(crate) fn text_batch(texts: &[Vec<u32>]) -> TextBatch {
+fn text_batch(texts: &[Vec<u32>]) -> TextBatch {
     let n_tokens = texts.iter().map(Vec::len).max().unwrap_or(0).max(1);
     let mut ids = Vec::with_capacity(texts.len() * n_tokens);
     for text in texts {
         ids.extend(text);
-        ids.extend(std::iter::repeat_n(PAD_ID, n_tokens - text.len()));
+        ids.extend(std::iter::repeat_n(PAD, n_tokens - text.len()));
     }
     TextBatch {
         rows: (0..texts.len()).collect(),

@@ -1,5 +1,14 @@
 //! Evaluation: what a trained model scores on data that it never saw.
 
+mod holdouts;
+mod inference;
+mod predictions;
+mod retrieval;
 mod score_row;
 
+pub(crate) use holdouts::{Perceptions, measure, members};
+pub(crate) use inference::Inference;
+pub use predictions::{
+    CaptionPrediction, Found, Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,
+};
 pub use score_row::{ScoreRow, ScoresError, read_scores, write_scores};

@@ -1,14 +1,20 @@
 //! What can stop a run.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use miette::Diagnostic;
+use triptych_datasets::corpora::ImportError;
 use triptych_datasets::loader::LoaderError;
+use triptych_datasets::text::TokenizerError;
+use triptych_tasks::metrics::MetricError;
 
 use super::checkpoint::CheckpointError;
 use super::folder::RunError;
 use super::parameters::ParameterError;
 use super::write::WriteError;
+use crate::evaluate::{PredictionsError, ScoresError};
+use crate::report::ReportError;
 
 /// Why training or loading a trained model stopped.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -27,7 +33,36 @@ pub enum TrainError {
     Write(#[from] WriteError),
     /// A batch.
     #[error("{0}")]
-    Loader(#[from] LoaderError),
+    #[diagnostic(transparent)]
+    Loader(Hinted<LoaderError>),
+    /// The corpus.
+    #[error("{0}")]
+    #[diagnostic(transparent)]
+    Import(Hinted<ImportError>),
+    /// The tokenizer.
+    #[error(transparent)]
+    #[diagnostic(help("remove the file to train it anew from the corpus; a model trained with the old one needs the old one"))]
+    Tokenizer(#[from] TokenizerError),
+    /// A figure that is undefined.
+    #[error("evaluation: {0}")]
+    Metric(#[from] MetricError),
+    /// Scores on disk.
+    #[error(transparent)]
+    Scores(#[from] ScoresError),
+    /// Predictions on disk.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Predictions(#[from] PredictionsError),
+    /// The report.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A hold-out that selects nothing.
+    #[error("hold-out `{name}` selects no sample of the corpus")]
+    #[diagnostic(help("see its tags with `triptych list`, or mend `evaluate.holdouts`"))]
+    EmptyHoldout {
+        /// Its name.
+        name: String,
+    },
     /// A model's sizes.
     #[error("model: {0}")]
     Model(#[from] triptych_encoders::ConfigError),
@@ -65,4 +100,37 @@ pub enum TrainError {
         /// Mean losses since the last line of the log.
         losses: String,
     },
+}
+
+/// A library's error whose hint becomes the program's.
+#[derive(Debug)]
+pub struct Hinted<E> {
+    error: E,
+    hint: Option<String>,
+}
+
+impl<E: fmt::Display> fmt::Display for Hinted<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<E: std::error::Error> std::error::Error for Hinted<E> {}
+
+impl<E: std::error::Error> Diagnostic for Hinted<E> {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
+    }
+}
+
+impl From<LoaderError> for TrainError {
+    fn from(error: LoaderError) -> Self {
+        Self::Loader(Hinted { hint: error.hint(), error })
+    }
+}
+
+impl From<ImportError> for TrainError {
+    fn from(error: ImportError) -> Self {
+        Self::Import(Hinted { hint: error.hint(), error })
+    }
 }

@@ -1,9 +1,15 @@
 //! A run: the folder that it fills, and the checkpoints that let it stop at any instant.
 
 pub mod checkpoint;
+pub(crate) mod data;
+mod error;
 pub mod folder;
 mod metrics;
+pub mod optimizer;
+mod parameters;
+pub(crate) mod training;
 mod write;
 
+pub use error::TrainError;
 pub use metrics::{MetricsLog, read_metrics};
 pub use write::{WriteError, write_atomically};

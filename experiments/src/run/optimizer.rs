@@ -114,25 +114,18 @@ impl OptimizerState {
 fn norm<M: Module>(model: &M, gradients: &Gradients) -> f64 {
     struct Squares<'a> {
         gradients: &'a Gradients,
-        total: Option<Tensor<1>>,
-        host_total: f64,
+        total: f64,
     }
     impl ModuleVisitor for Squares<'_> {
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            let Some(gradient) = param.val().grad(self.gradients) else { return };
-            if matches!(gradient.device(), device if ops::is_cpu(&device)) {
-                self.host_total += ops::sum_of_squares(gradient);
-            } else {
-                // one wait for the device a step, not one a parameter
-                let sum = gradient.square().sum();
-                self.total = Some(self.total.take().map_or(sum.clone(), |total| total + sum));
+            if let Some(gradient) = param.val().grad(self.gradients) {
+                self.total += ops::sum_of_squares(gradient);
             }
         }
     }
-    let mut squares = Squares { gradients, total: None, host_total: 0.0 };
+    let mut squares = Squares { gradients, total: 0.0 };
     model.visit(&mut squares);
-    let on_device = squares.total.map_or(0.0, |total| total.into_scalar::<f64>());
-    (squares.host_total + on_device).sqrt()
+    squares.total.sqrt()
 }
 
 struct Update<'a> {

@@ -250,7 +250,7 @@ pub(crate) fn averaged_model(
 }
 
 fn to_bytes(shape: Vec<usize>, tensor: Tensor<1>) -> TensorBytes {
-    let data = tensor.into_data().convert::<f32>().into_vec::<f32>().expect("converted to float32");
+    let data = tensor.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to float32");
     TensorBytes { shape, data }
 }
 

@@ -1,0 +1,237 @@
+//! Scores and predictions on every hold-out of an experiment.
+
+use std::collections::BTreeMap;
+
+use triptych_datasets::shard::Corpus;
+use triptych_tasks::metrics::{
+    Bootstrap, Captions, MetricError, Normalizer, Resampling, Score, WordErrors,
+};
+
+use super::ScoreRow;
+use super::inference::Perceived;
+use super::predictions::{CaptionPrediction, Item, Predictions, SearchPrediction, TranscriptPrediction};
+use super::retrieval::{Comparison, Side};
+use crate::configuration::{EvaluateConfig, Holdout};
+
+/// Results shown of a search.
+const SHOWN: usize = 5;
+
+/// What the model made of the corpus, by place in it.
+pub(crate) struct Perceptions {
+    /// Pictures.
+    pub(crate) images: BTreeMap<usize, Perceived>,
+    /// Sounds.
+    pub(crate) sounds: BTreeMap<usize, Perceived>,
+    /// Embeddings of the first text of every group.
+    pub(crate) texts: BTreeMap<String, Vec<f32>>,
+}
+
+/// Measures the hold-outs one after the other.
+///
+/// # Errors
+/// When a figure is undefined: a NaN among the similarities, a hold-out without a sample.
+pub(crate) fn measure(
+    corpus: &Corpus,
+    perceptions: &Perceptions,
+    config: &EvaluateConfig,
+) -> Result<(Vec<ScoreRow>, Predictions), MetricError> {
+    let mut measured =
+        Measured { corpus, perceptions, config, rows: Vec::new(), predictions: Predictions::default() };
+    for holdout in &config.holdouts {
+        measured.holdout(holdout)?;
+    }
+    Ok((measured.rows, measured.predictions))
+}
+
+/// The entries of the corpus that a hold-out's pictures and sounds are.
+pub(crate) fn members(corpus: &Corpus, holdout: &Holdout) -> (Vec<usize>, Vec<usize>) {
+    let select = |selection: Option<&triptych_datasets::loader::Selection>, has: fn(&triptych_datasets::shard::Entry) -> bool| {
+        let Some(selection) = selection else { return Vec::new() };
+        let entries = corpus.entries().iter().enumerate();
+        entries.filter(|(_, entry)| has(entry) && selection.matches(entry)).map(|(idx, _)| idx).collect()
+    };
+    (
+        select(holdout.images.as_ref(), |entry| entry.image.is_some()),
+        select(holdout.sounds.as_ref(), |entry| entry.audio.is_some()),
+    )
+}
+
+struct Measured<'a> {
+    corpus: &'a Corpus,
+    perceptions: &'a Perceptions,
+    config: &'a EvaluateConfig,
+    rows: Vec<ScoreRow>,
+    predictions: Predictions,
+}
+
+impl<'a> Measured<'a> {
+    fn holdout(&mut self, holdout: &Holdout) -> Result<(), MetricError> {
+        let (images, sounds) = members(self.corpus, holdout);
+        let image = self.side("image", &images, &self.perceptions.images, Item::Image);
+        let speech = self.side("speech", &sounds, &self.perceptions.sounds, Item::Speech);
+        let text = self.texts(images.iter().chain(&sounds));
+        let crossed = !images.is_empty() && !sounds.is_empty();
+        let mut pairs = Vec::new();
+        // with both, the hold-out is about the crossing: each with the texts is another hold-out's
+        if crossed {
+            pairs.extend([(&speech, &image), (&image, &speech)]);
+        } else {
+            for side in [&image, &speech] {
+                if !side.items.is_empty() {
+                    pairs.extend([(side, &text), (&text, side)]);
+                }
+            }
+        }
+        for (query, target) in pairs {
+            self.retrieval(&holdout.name, query, target)?;
+        }
+        if !crossed && !images.is_empty() {
+            self.captions(&holdout.name, &images)?;
+        }
+        if !crossed && !sounds.is_empty() {
+            self.transcripts(&holdout.name, &sounds)?;
+        }
+        Ok(())
+    }
+
+    fn side(
+        &self,
+        modality: &'static str,
+        members: &[usize],
+        perceived: &'a BTreeMap<usize, Perceived>,
+        item: fn(String) -> Item,
+    ) -> Side<'a> {
+        let entries = self.corpus.entries();
+        Side {
+            modality,
+            items: members.iter().map(|&idx| item(entries[idx].id.clone())).collect(),
+            groups: members.iter().map(|&idx| entries[idx].group.as_str()).collect(),
+            embeddings: members.iter().map(|idx| perceived[idx].embedding.as_slice()).collect(),
+        }
+    }
+
+    /// One text a group, in the order of the groups' names.
+    fn texts<'m>(&self, members: impl Iterator<Item = &'m usize>) -> Side<'a> {
+        let entries = self.corpus.entries();
+        let groups = members.map(|&idx| (entries[idx].group.as_str(), entries[idx].texts[0].clone()));
+        let groups = groups.collect::<BTreeMap<_, _>>();
+        Side {
+            modality: "text",
+            embeddings: groups.keys().map(|&group| self.perceptions.texts[group].as_slice()).collect(),
+            items: groups.values().cloned().map(Item::Text).collect(),
+            groups: groups.into_keys().collect(),
+        }
+    }
+
+    fn resampling(&self) -> Resampling {
+        Resampling { bootstrap: Bootstrap { n_resamples: self.config.resamples, seed: 0 }, clusters: None }
+    }
+
+    fn retrieval(&mut self, holdout: &str, query: &Side<'_>, target: &Side<'_>) -> Result<(), MetricError> {
+        let comparison = Comparison::new(query, target);
+        let ranks = comparison.ranks()?;
+        for score in ranks.scores(&self.resampling())? {
+            let chance = match score.name.as_str() {
+                "R@1" => Some(100.0 * ranks.chance_recall(1)?),
+                "R@5" => Some(100.0 * ranks.chance_recall(5)?),
+                "R@10" => Some(100.0 * ranks.chance_recall(10)?),
+                _ => None,
+            };
+            let direction = (Some(query.modality), Some(target.modality));
+            self.push("retrieval", holdout, direction, score, chance);
+        }
+        let n = query.items.len();
+        let n_shown = self.config.gallery.min(n);
+        for place in 0..n_shown {
+            let query_idx = place * n / n_shown;
+            self.predictions.searches.push(SearchPrediction {
+                holdout: holdout.to_owned(),
+                query: query.items[query_idx].clone(),
+                results: comparison.best(query_idx, target, SHOWN),
+                rank: ranks.queries()[query_idx].best,
+            });
+        }
+        Ok(())
+    }
+
+    fn captions(&mut self, holdout: &str, members: &[usize]) -> Result<(), MetricError> {
+        let entries = self.corpus.entries();
+        let hypotheses =
+            members.iter().map(|idx| self.perceptions.images[idx].written.as_str()).collect::<Vec<_>>();
+        let references = members.iter().map(|&idx| entries[idx].texts.clone()).collect::<Vec<_>>();
+        let captions = Captions::new(&hypotheses, &references)?;
+        let exact = captions.exact_matches();
+        for score in captions.scores(None, &self.resampling())? {
+            self.push("caption", holdout, (Some("image"), Some("text")), score, None);
+        }
+        for (place, &idx) in members.iter().enumerate() {
+            let perceived = &self.perceptions.images[&idx];
+            self.predictions.captions.push(CaptionPrediction {
+                holdout: holdout.to_owned(),
+                id: entries[idx].id.clone(),
+                hypothesis: perceived.written.clone(),
+                confidence: perceived.confidence,
+                references: references[place].clone(),
+                exact: exact[place],
+            });
+        }
+        Ok(())
+    }
+
+    fn transcripts(&mut self, holdout: &str, members: &[usize]) -> Result<(), MetricError> {
+        let entries = self.corpus.entries();
+        let perceived = members.iter().map(|idx| &self.perceptions.sounds[idx]).collect::<Vec<_>>();
+        let references = members.iter().map(|&idx| entries[idx].texts[0].as_str()).collect::<Vec<_>>();
+        let written = perceived.iter().map(|perceived| perceived.written.as_str()).collect::<Vec<_>>();
+        let errors = WordErrors::new(Normalizer::Basic, &references, &written)?;
+        for score in errors.scores(&self.resampling())? {
+            self.push("asr", holdout, (Some("speech"), Some("text")), score, None);
+        }
+        let by_ctc = perceived.iter().map(|perceived| perceived.by_ctc.as_deref()).collect::<Option<Vec<_>>>();
+        if let Some(by_ctc) = &by_ctc {
+            for mut score in WordErrors::new(Normalizer::Basic, &references, by_ctc)?.scores(&self.resampling())? {
+                if score.name == "WER" || score.name == "CER" {
+                    score.name = format!("{} (CTC)", score.name);
+                    self.push("asr", holdout, (Some("speech"), Some("text")), score, None);
+                }
+            }
+        }
+        for (place, &idx) in members.iter().enumerate() {
+            self.predictions.transcripts.push(TranscriptPrediction {
+                holdout: holdout.to_owned(),
+                id: entries[idx].id.clone(),
+                hypothesis: perceived[place].written.clone(),
+                by_ctc: perceived[place].by_ctc.clone(),
+                reference: references[place].to_owned(),
+                errors: errors.words()[place].n_edits() as usize,
+            });
+        }
+        Ok(())
+    }
+
+    fn push(
+        &mut self,
+        task: &str,
+        holdout: &str,
+        (query, target): (Option<&str>, Option<&str>),
+        score: Score,
+        chance: Option<f64>,
+    ) {
+        // one sample alone leaves nothing to resample: its interval is the point
+        let (low, high) = score.interval.map_or((score.value, score.value), |interval| (interval.low, interval.high));
+        self.rows.push(ScoreRow {
+            task: task.to_owned(),
+            holdout: holdout.to_owned(),
+            query: query.map(ToOwned::to_owned),
+            target: target.map(ToOwned::to_owned),
+            name: score.name,
+            value: score.value,
+            unit: score.unit,
+            n: score.n,
+            low,
+            high,
+            chance,
+            higher_is_better: score.higher_is_better,
+        });
+    }
+}

@@ -1,0 +1,107 @@
+//! An experiment's corpus and tokenizer, prepared where they are not yet.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use burn::prelude::*;
+use triptych_datasets::corpora::{ImportError, emoji};
+use triptych_datasets::loader::{EvalLoader, LoaderConfig, LoaderError, TextOptions, TrainLoader};
+use triptych_datasets::sample::Split;
+use triptych_datasets::shard::Corpus;
+use triptych_datasets::text::{self, Tokenizer};
+use triptych_tasks::model::{DataShape, Model};
+use triptych_tasks::objectives::TokenIds;
+
+use super::error::TrainError;
+use crate::configuration::{CorpusConfig, ExperimentConfig};
+
+/// The tokenizer's file in a run's folder.
+const TOKENIZER: &str = "tokenizer.json";
+/// The bundled corpus, prepared, in a run's folder.
+const CORPUS: &str = "corpus";
+
+/// What an experiment learns from and is measured on.
+pub(crate) struct Data {
+    pub(crate) corpus: Arc<Corpus>,
+    pub(crate) tokenizer: Arc<Tokenizer>,
+}
+
+impl Data {
+    /// Opens the corpus and the tokenizer of the run in `folder`, making them where they are not there yet.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub(crate) fn open(
+        config: &ExperimentConfig,
+        folder: &Path,
+        progress: &dyn Fn(usize, usize, &str),
+    ) -> Result<Self, TrainError> {
+        let corpus = match &config.data.corpus {
+            CorpusConfig::Emoji(options) => emoji::import(options, &folder.join(CORPUS), progress)?,
+            CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
+        };
+        let path = folder.join(TOKENIZER);
+        let tokenizer = if path.exists() {
+            Tokenizer::load(&path)?
+        } else {
+            let training = corpus.entries().iter().filter(|entry| entry.split == Split::Train);
+            let mut texts = training.flat_map(|entry| &entry.texts).map(String::as_str).collect::<Vec<_>>();
+            texts.sort_unstable();
+            texts.dedup();
+            let tokenizer = Tokenizer::train(config.data.tokenizer, &texts, config.data.n_vocab)?;
+            tokenizer.save(&path)?;
+            tokenizer
+        };
+        Ok(Self { corpus: Arc::new(corpus), tokenizer: Arc::new(tokenizer) })
+    }
+
+    /// Training batches from number `from_batch` on.
+    ///
+    /// # Errors
+    /// When the corpus is too small for a batch.
+    pub(crate) fn training(&self, config: &ExperimentConfig, from_batch: u64) -> Result<TrainLoader, LoaderError> {
+        let loader = config.data.training_loader(config.seed);
+        TrainLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, from_batch)
+    }
+
+    /// The samples `indices`, unchanged, in their order.
+    ///
+    /// # Errors
+    /// When one cannot be read.
+    pub(crate) fn evaluation(
+        &self,
+        config: &ExperimentConfig,
+        indices: Vec<usize>,
+    ) -> Result<EvalLoader, LoaderError> {
+        let loader = LoaderConfig {
+            batch_size: config.evaluate.batch_size,
+            text: Some(TextOptions { max_tokens: config.data.max_text_tokens }),
+            ..config.data.training_loader(config.seed)
+        };
+        EvalLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, indices)
+    }
+
+    /// Special token ids for the objectives.
+    pub(crate) fn token_ids(&self) -> TokenIds {
+        TokenIds {
+            begin: text::BOS,
+            end: text::EOS,
+            mask: text::MASK,
+            n_vocab: self.tokenizer.n_tokens(),
+            first_ordinary: text::N_SPECIALS as u32,
+        }
+    }
+
+    /// A new model for the data.
+    ///
+    /// # Errors
+    /// When its sizes do not fit together.
+    pub(crate) fn model(&self, config: &ExperimentConfig, device: &Device) -> Result<Model, TrainError> {
+        let shape = DataShape {
+            n_vocab: self.tokenizer.n_tokens(),
+            image_side: config.data.image.side,
+            n_mels: config.data.audio.n_mels,
+        };
+        Ok(config.model.init(shape, config.seed, device)?)
+    }
+}
