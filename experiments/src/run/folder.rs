@@ -53,9 +53,9 @@ pub enum RunError {
     },
     /// The run there was started with other settings.
     #[error("{} holds a run with other settings: {differences}", path.display())]
-    #[diagnostic(help("name another folder with `--out`, or go on with the old settings: `triptych train {}`", path.display()))]
+    #[diagnostic(help("name another folder with `--out`, or go on with the old settings: `triptych train {path}/config.toml --out {path}`", path = path.display()))]
     OtherConfig {
-        /// The run's `config.toml`.
+        /// The folder.
         path: PathBuf,
         /// `key: old -> new`, joined by commas.
         differences: String,
@@ -114,7 +114,9 @@ impl RunFolder {
         }
         match describe_differences(&saved, toml) {
             Ok(differences) if differences.is_empty() => Ok(()),
-            Ok(differences) => Err(RunError::OtherConfig { path, differences: differences.join(", ") }),
+            Ok(differences) => {
+                Err(RunError::OtherConfig { path: self.path.clone(), differences: differences.join(", ") })
+            }
             Err(error) => Err(RunError::Read {
                 path,
                 source: io::Error::new(io::ErrorKind::InvalidData, error.message()),
