@@ -117,7 +117,7 @@ fn count_gpus() -> Option<usize> {
     const NO_DEVICE: c_int = 100;
 
     // SAFETY: loading the driver runs its initialisers, as computing on it does later
-    let driver = NAMES.iter().find_map(|name| unsafe { libloading::Library::new(name) }.ok())?;
+    let driver = NAMES.iter().find_map(|name| unsafe { libloading::Library::new(*name) }.ok())?;
     let mut count: c_int = 0;
     // SAFETY: the signatures are those of cuda.h, and the library outlives the calls
     unsafe {

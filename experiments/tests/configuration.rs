@@ -165,6 +165,14 @@ fn a_number_out_of_range_is_shown_with_the_range() {
 }
 
 #[test]
+fn a_number_too_large_for_a_float_is_no_infinity() {
+    let folder = folder(&[("a.toml", GOOD)]);
+    let error = read(folder.path(), "a.toml", &["train.lr=1e999"]).expect_err("too large");
+    assert_eq!(error.to_string(), "`train.lr` must be a number, got the string \"1e999\"");
+    assert_eq!(read(folder.path(), "a.toml", &["train.lr=inf"]).unwrap().value.train.lr, f32::INFINITY);
+}
+
+#[test]
 fn a_missing_key_is_shown_at_its_table() {
     assert_snapshot!(complaint("name = \"small\"\n\n[train]\nlr = 0.1\n", &[]), @r"
     error: missing key `n_steps` in `train`

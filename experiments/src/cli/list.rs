@@ -1,5 +1,12 @@
 //! `triptych list`: what an experiment can be made of.
 
+use triptych_datasets::corpora::CORPORA;
+use triptych_encoders::audio::AudioEncoderConfig;
+use triptych_encoders::text::TextEncoderConfig;
+use triptych_encoders::vision::VisionEncoderConfig;
+use triptych_tasks::metrics::METRICS;
+use triptych_tasks::objectives::OBJECTIVES;
+
 use crate::configuration::built_in_configs;
 use crate::diagnostic::print;
 
@@ -8,7 +15,7 @@ use crate::diagnostic::print;
 #[command(after_help = "\
 Examples:
   triptych list
-  triptych list experiments")]
+  triptych list objectives")]
 pub(crate) struct Args {
     /// Show one registry alone
     registry: Option<String>,
@@ -21,10 +28,36 @@ struct Registry {
     entries: fn() -> Vec<(String, String)>,
 }
 
-const REGISTRIES: &[Registry] = &[Registry { name: "experiments", entries: experiments }];
+const REGISTRIES: &[Registry] = &[
+    Registry { name: "experiments", entries: experiments },
+    Registry { name: "corpora", entries: corpora },
+    Registry { name: "encoders", entries: encoders },
+    Registry { name: "objectives", entries: objectives },
+    Registry { name: "metrics", entries: metrics },
+];
 
 fn experiments() -> Vec<(String, String)> {
     built_in_configs().iter().map(|config| (config.name.to_owned(), config.about().to_owned())).collect()
+}
+
+fn corpora() -> Vec<(String, String)> {
+    CORPORA.iter().map(|importer| (importer.name().to_owned(), importer.about().to_owned())).collect()
+}
+
+fn encoders() -> Vec<(String, String)> {
+    let text = TextEncoderConfig::registry().into_iter().map(|(name, _)| ("text", name));
+    let vision = VisionEncoderConfig::registry().into_iter().map(|(name, _)| ("vision", name));
+    let audio = AudioEncoderConfig::registry().into_iter().map(|(name, _)| ("audio", name));
+    let all = text.chain(vision).chain(audio);
+    all.map(|(modality, name)| (format!("{modality}.{name}"), format!("[model.{modality}.{name}]"))).collect()
+}
+
+fn objectives() -> Vec<(String, String)> {
+    OBJECTIVES.iter().map(|objective| (objective.name().to_owned(), objective.about().to_owned())).collect()
+}
+
+fn metrics() -> Vec<(String, String)> {
+    METRICS.iter().map(|metric| (metric.name.to_owned(), metric.about.to_owned())).collect()
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {

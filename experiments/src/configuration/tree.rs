@@ -61,7 +61,11 @@ impl Node {
             DeValue::String(text) => Value::String(text.to_string()),
             DeValue::Boolean(flag) => Value::Boolean(*flag),
             DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
-            DeValue::Float(float) => Value::Float(float.as_str().parse().unwrap_or(f64::NAN)),
+            DeValue::Float(float) => match float.as_str().parse::<f64>() {
+                Ok(number) if number.is_finite() || float.as_str().ends_with(['f', 'n']) => Value::Float(number),
+                // 1e999 is no infinity: the type error shows it as it was written
+                _ => Value::String(float.to_string()),
+            },
             DeValue::Integer(integer) => match i128::from_str_radix(integer.as_str(), integer.radix()) {
                 Ok(integer) => Value::Integer(integer),
                 // too long for any integer type: let the type error show it as it was written
