@@ -11,8 +11,14 @@ mod ctc;
 mod depthwise;
 mod feed_forward;
 mod gelu;
+mod kernel;
 mod layer_norm;
 mod linear;
+mod matrix;
+mod simd;
+mod storage;
+#[cfg(test)]
+mod testing;
 mod unfold;
 
 pub use adamw::{AdamHyper, adamw_step, ema_update, sum_of_squares};

@@ -2,8 +2,16 @@
 
 mod composite;
 mod mask;
+mod tiles;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 use burn::prelude::*;
+
+use super::kernel::{fused, runs_on};
+use tiles::{Attention, HiddenKeys};
 
 pub use mask::AttentionMask;
 
@@ -19,7 +27,27 @@ pub use mask::AttentionMask;
 /// # Panics
 /// When `3 * n_heads` does not divide the width or the mask's shape does not fit.
 pub fn attention(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask) -> Tensor<3> {
-    composite::attention(qkv, n_heads, mask)
+    let [batch, n_tokens, width] = qkv.dims();
+    assert!(
+        n_heads > 0 && width % (3 * n_heads) == 0,
+        "attention: width {width} of queries, keys and values is not divisible by 3 * {n_heads} heads"
+    );
+    if let Some(is_pad) = &mask.is_pad {
+        assert_eq!(is_pad.dims(), [batch, n_tokens], "attention: shapes of padding and tokens differ");
+    }
+    if !runs_on(&qkv) {
+        return composite::attention(qkv, n_heads, mask);
+    }
+    let kernel = Attention {
+        batch,
+        n_heads,
+        d_head: width / (3 * n_heads),
+        n_query: n_tokens,
+        n_key: n_tokens,
+        n_prefix: mask.n_prefix,
+        hidden: hidden_keys(mask.is_pad.clone()),
+    };
+    fused!(kernel; qkv)
 }
 
 /// Multi-head attention of queries on the keys and values of another sequence: pooling by learned queries, and
@@ -41,5 +69,34 @@ pub fn cross_attention(
     n_heads: usize,
     is_pad: Option<Tensor<2, Bool>>,
 ) -> Tensor<3> {
-    composite::cross_attention(q, kv, n_heads, is_pad)
+    let [batch, n_query, d_model] = q.dims();
+    let n_key = kv.dims()[1];
+    assert!(
+        n_heads > 0 && d_model % n_heads == 0,
+        "cross_attention: width {d_model} is not divisible by {n_heads} heads"
+    );
+    assert_eq!(kv.dims(), [batch, n_key, 2 * d_model], "cross_attention: shape of keys and values");
+    if let Some(is_pad) = &is_pad {
+        assert_eq!(is_pad.dims(), [batch, n_key], "cross_attention: shapes of padding and keys differ");
+    }
+    if !runs_on(&q) {
+        return composite::cross_attention(q, kv, n_heads, is_pad);
+    }
+    let kernel = Attention {
+        batch,
+        n_heads,
+        d_head: d_model / n_heads,
+        n_query,
+        n_key,
+        n_prefix: usize::MAX,
+        hidden: hidden_keys(is_pad),
+    };
+    fused!(kernel; q, kv)
+}
+
+fn hidden_keys(is_pad: Option<Tensor<2, Bool>>) -> Option<Arc<HiddenKeys>> {
+    let is_pad = is_pad?;
+    let n_key = is_pad.dims()[1];
+    let is_pad: Vec<bool> = is_pad.into_data().iter::<bool>().collect();
+    HiddenKeys::new(&is_pad, n_key).map(Arc::new)
 }

@@ -1,6 +1,9 @@
 //! The sum over all alignments of one sample, with its gradient, in log space.
 
-use rayon::prelude::*;
+use std::sync::Arc;
+
+use crate::layers::ops::simd::{self, vectorised};
+use crate::layers::ops::storage::for_each_sample;
 
 /// The batch that a loss is summed for.
 #[derive(Clone, Debug)]
@@ -8,11 +11,11 @@ pub(super) struct Lattice {
     n_frames: usize,
     n_labels: usize,
     blank: usize,
-    samples: Vec<Sample>,
+    samples: Arc<[Sample]>,
 }
 
 /// One row of the batch.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Sample {
     n_frames: usize,
     target: Vec<usize>,
@@ -41,102 +44,123 @@ impl Lattice {
         Self { n_frames, n_labels, blank: blank as usize, samples }
     }
 
-    /// The loss of each sample and its gradient with respect to the logits, both in the batch's order.
+    /// The loss of each sample, and its gradient with respect to the sample's logits.
     pub(super) fn losses_and_grads(&self, logits: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let size = self.n_frames * self.n_labels;
         let mut grads = vec![0.0; logits.len()];
-        if size == 0 {
-            return (vec![0.0; self.samples.len()], grads);
-        }
-        let losses = grads
-            .par_chunks_mut(size)
-            .zip(logits.par_chunks(size))
-            .zip(&self.samples)
-            .map(|((grad, logits), sample)| sample.loss_and_grad(logits, grad, self.n_labels, self.blank))
-            .collect();
+        let mut losses = vec![0.0; self.samples.len()];
+        for_each_sample(self.samples.len(), &mut grads, &mut losses, true, |i, grad, loss| {
+            loss[0] = self.samples[i].loss_and_grad(&logits[i * size..][..size], grad, self.n_labels, self.blank);
+        });
         (losses, grads)
     }
 }
 
 impl Sample {
     /// Writes the gradient with respect to the logits and gives the loss; `grad` holds zeros on entry and keeps
-    /// them behind the sample's frames and where no alignment exists.
+    /// them behind the sample's frames, and everywhere if no alignment exists.
     ///
-    /// `alpha[t][s]` is the log-probability of all ways to emit the first frames up to `t` that end in state `s` of
-    /// the target with a blank before, between and after its labels; `beta[t][s]` that of the frames behind `t`.
+    /// The states are the target's labels with a blank before, between and behind them. `alpha[t][s]` is the
+    /// log-probability of all ways to emit the frames up to `t` that end in state `s`, `beta[s]` that of the frames
+    /// behind `t` from there; the gradient of a logit is its probability less the share of the alignments that emit
+    /// its label at that frame.
     fn loss_and_grad(&self, logits: &[f32], grad: &mut [f32], n_labels: usize, blank: usize) -> f32 {
-        let n_states = 2 * self.target.len() + 1;
-        let n_frames = self.n_frames;
+        let (n_frames, n_states) = (self.n_frames, 2 * self.target.len() + 1);
         if n_frames == 0 {
             return 0.0;
         }
         let label_of = |state: usize| if state % 2 == 0 { blank } else { self.target[state / 2] };
-        // a path may jump over a blank between two different labels
-        let jumps = |state: usize| state >= 3 && state % 2 == 1 && self.target[state / 2] != self.target[state / 2 - 1];
+        // a path may jump over the blank between two different labels
+        let jumps: Vec<bool> = (0..n_states)
+            .map(|state| state >= 3 && state % 2 == 1 && self.target[state / 2] != self.target[state / 2 - 1])
+            .collect();
+        let labels: Vec<usize> = (0..n_states).map(label_of).collect();
+        let log_totals = log_totals(&logits[..n_frames * n_labels], n_labels);
+        let emits = |frame: usize, state: usize| {
+            f64::from(logits[frame * n_labels + labels[state]]) - log_totals[frame]
+        };
 
-        let log_p: Vec<f64> = logits[..n_frames * n_labels].chunks_exact(n_labels).flat_map(log_softmax).collect();
-        let emits = |frame: usize, state: usize| log_p[frame * n_labels + label_of(state)];
-
-        let mut alpha = vec![f64::NEG_INFINITY; n_frames * n_states];
-        alpha[0] = emits(0, 0);
-        if n_states > 1 {
-            alpha[1] = emits(0, 1);
-        }
-        for t in 1..n_frames {
-            let (before, now) = alpha.split_at_mut(t * n_states);
-            let before = &before[(t - 1) * n_states..];
-            for s in 0..n_states {
-                let stay = before[s];
-                let step = if s >= 1 { before[s - 1] } else { f64::NEG_INFINITY };
-                let jump = if jumps(s) { before[s - 2] } else { f64::NEG_INFINITY };
-                now[s] = log_sum_exp([stay, step, jump]) + emits(t, s);
-            }
-        }
-
+        let alpha = self.alpha(n_states, &jumps, emits);
         let ends = &alpha[(n_frames - 1) * n_states..];
-        let last_label = if n_states > 1 { ends[n_states - 2] } else { f64::NEG_INFINITY };
-        let log_likelihood = log_sum_exp([ends[n_states - 1], last_label, f64::NEG_INFINITY]);
+        let last_label = if n_states > 1 { ends[n_states - 2] } else { NEVER };
+        let log_likelihood = log_sum_exp(ends[n_states - 1], last_label, NEVER);
         if !log_likelihood.is_finite() {
             return 0.0;
         }
 
-        let mut beta = vec![f64::NEG_INFINITY; n_states];
-        beta[n_states - 1] = 0.0;
-        if n_states > 1 {
-            beta[n_states - 2] = 0.0;
-        }
+        let mut beta = vec![NEVER; n_states];
+        beta[n_states.saturating_sub(2)..].fill(0.0);
+        let mut arrive = vec![NEVER; n_states + 2];
         for t in (0..n_frames).rev() {
             let row = t * n_labels..(t + 1) * n_labels;
             let grad = &mut grad[row.clone()];
-            for (grad, log_p) in grad.iter_mut().zip(&log_p[row]) {
-                *grad = log_p.exp() as f32;
+            softmax(&logits[row], log_totals[t] as f32, grad);
+            for s in 0..n_states {
+                grad[labels[s]] -= (alpha[t * n_states + s] + beta[s] - log_likelihood).exp() as f32;
             }
             for s in 0..n_states {
-                let occupancy = (alpha[t * n_states + s] + beta[s] - log_likelihood).exp();
-                grad[label_of(s)] -= occupancy as f32;
+                arrive[s] = beta[s] + emits(t, s);
             }
-            let arrive: Vec<f64> = (0..n_states).map(|s| beta[s] + emits(t, s)).collect();
             for s in 0..n_states {
-                let step = if s + 1 < n_states { arrive[s + 1] } else { f64::NEG_INFINITY };
-                let jump = if s + 2 < n_states && jumps(s + 2) { arrive[s + 2] } else { f64::NEG_INFINITY };
-                beta[s] = log_sum_exp([arrive[s], step, jump]);
+                let jump = if s + 2 < n_states && jumps[s + 2] { arrive[s + 2] } else { NEVER };
+                beta[s] = log_sum_exp(arrive[s], arrive[s + 1], jump);
             }
         }
         -log_likelihood as f32
     }
-}
 
-fn log_softmax(row: &[f32]) -> impl Iterator<Item = f64> {
-    let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = row.iter().map(|&x| f64::from(x - max).exp()).sum();
-    let shift = f64::from(max) + sum.ln();
-    row.iter().map(move |&x| f64::from(x) - shift)
-}
-
-fn log_sum_exp(terms: [f64; 3]) -> f64 {
-    let max = terms.into_iter().fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY {
-        return max;
+    /// `[n_frames, n_states]`.
+    fn alpha(&self, n_states: usize, jumps: &[bool], emits: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+        let mut alpha = vec![NEVER; self.n_frames * n_states];
+        for s in 0..n_states.min(2) {
+            alpha[s] = emits(0, s);
+        }
+        for t in 1..self.n_frames {
+            let (before, now) = alpha.split_at_mut(t * n_states);
+            let before = &before[(t - 1) * n_states..];
+            for s in 0..n_states {
+                let step = if s >= 1 { before[s - 1] } else { NEVER };
+                let jump = if jumps[s] { before[s - 2] } else { NEVER };
+                now[s] = log_sum_exp(before[s], step, jump) + emits(t, s);
+            }
+        }
+        alpha
     }
-    max + terms.into_iter().map(|term| (term - max).exp()).sum::<f64>().ln()
+}
+
+/// The logarithm of an impossible path's probability.
+const NEVER: f64 = f64::NEG_INFINITY;
+
+fn log_sum_exp(a: f64, b: f64, c: f64) -> f64 {
+    let max = a.max(b).max(c);
+    if max == NEVER {
+        return NEVER;
+    }
+    let term = |x: f64| if x == NEVER { 0.0 } else { (x - max).exp() };
+    max + (term(a) + term(b) + term(c)).ln()
+}
+
+vectorised! {
+    /// Of each row, the logarithm of its sum of exponentials.
+    fn log_totals(logits: &[f32], n_labels: usize) -> Vec<f64> {
+        let total = |row: &[f32]| {
+            let largest = simd::max(row);
+            let mut lanes = [0.0; simd::LANES];
+            let chunks = row.chunks_exact(simd::LANES);
+            let rest: f32 = chunks.remainder().iter().map(|&x| simd::exp(x - largest)).sum();
+            for chunk in chunks {
+                for i in 0..simd::LANES {
+                    lanes[i] += simd::exp(chunk[i] - largest);
+                }
+            }
+            f64::from(largest) + f64::from(simd::add_lanes(lanes) + rest).ln()
+        };
+        logits.chunks_exact(n_labels).map(total).collect()
+    }
+
+    fn softmax(logits: &[f32], log_total: f32, p: &mut [f32]) {
+        for (p, logit) in p.iter_mut().zip(logits) {
+            *p = simd::exp(logit - log_total);
+        }
+    }
 }
