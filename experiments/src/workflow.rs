@@ -134,8 +134,8 @@ pub(crate) struct Trained {
 pub(crate) fn open_trained(config: &ExperimentConfig, run: &Path, work: Work) -> miette::Result<Trained> {
     let device = work.device.open()?;
     let folder = RunFolder::open(run).map_err(TrainError::from)?;
-    let mut stages = Stages::read(run);
-    let data = prepare(config, &folder, work, &mut stages)?;
+    let stages = Stages::read(run);
+    let data = Data::open_prepared(config, run)?;
     let found = checkpoint::latest(&folder.checkpoints()).map_err(TrainError::from)?;
     let found = found.ok_or_else(|| TrainError::Untrained { path: run.to_owned() })?;
     let model = averaged_model(data.model(config, &device)?, found, &device)?;

@@ -2,7 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::options::Work;
+use serde_json::json;
+use triptych_encoders::Modality;
+
+use super::options::Compute;
+use super::outcomes::Outcomes;
+use crate::evaluate::{batch_of_pictures, read_picture};
+use crate::run::trained::TrainedRun;
 
 /// Say what pictures show
 #[derive(Debug, clap::Args)]
@@ -12,13 +18,38 @@ Examples:
   triptych caption runs/quickstart *.png --json | jq -r '.[].text'")]
 pub(crate) struct Args {
     /// The run whose model to use
-    pub(crate) run: PathBuf,
-    /// Pictures: png, jpeg, webp, gif, bmp, tiff
+    run: PathBuf,
+    /// Pictures: png, jpeg, webp, gif, bmp, tiff, svg
     #[arg(required = true, value_name = "IMAGE")]
-    pub(crate) images: Vec<PathBuf>,
+    images: Vec<PathBuf>,
     /// Print a JSON list of objects
     #[arg(long)]
-    pub(crate) json: bool,
+    json: bool,
     #[command(flatten)]
-    pub(crate) work: Work,
+    pub(crate) compute: Compute,
+}
+
+pub(crate) fn run(args: Args) -> miette::Result<()> {
+    let run = TrainedRun::open(&args.run, args.compute.device)?;
+    run.require(Modality::Image)?;
+    let inference = run.inference();
+    let transform = &run.config.data.image;
+    let mut outcomes = Outcomes::new(args.json);
+    for paths in args.images.chunks(run.config.evaluate.batch_size) {
+        let (mut usable, mut pictures) = (Vec::new(), Vec::new());
+        for path in paths {
+            match read_picture(path, transform) {
+                Ok(picture) => {
+                    usable.push(path);
+                    pictures.push(picture);
+                }
+                Err(error) => outcomes.failed(path, &error),
+            }
+        }
+        let Some(batch) = batch_of_pictures(pictures, transform.side) else { continue };
+        for (path, perceived) in usable.into_iter().zip(inference.images(&batch)) {
+            outcomes.done(path, &perceived.written, json!({"confidence": perceived.confidence}))?;
+        }
+    }
+    outcomes.conclude()
 }

@@ -1,8 +1,15 @@
 //! `triptych data`: makes corpora of raw files.
 
+use std::cell::RefCell;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use serde_json::{Value, json};
+use triptych_datasets::corpora::{ImportError, importer};
+
+use crate::diagnostic::{UsageError, print};
+use crate::progress::Progress;
+use crate::run::TrainError;
 
 /// Make corpora of raw files
 #[derive(Debug, clap::Args)]
@@ -11,11 +18,11 @@ Examples:
   triptych data import emoji --out data/emoji")]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {
+enum Command {
     Import(Import),
 }
 
@@ -23,14 +30,59 @@ pub(crate) enum Command {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  triptych data import emoji --out data/emoji")]
-pub(crate) struct Import {
+  triptych data import emoji --out data/emoji
+  triptych data import emoji --out data/large --side 224
+  triptych train quickstart --set data.corpus.folder=data/emoji
+
+Where the folder holds the same corpus already, nothing is done.")]
+struct Import {
     /// What to import; `triptych list corpora` names what there is
-    pub(crate) corpus: String,
+    corpus: String,
     /// Where the shards go
     #[arg(long, value_name = "DIR")]
-    pub(crate) out: PathBuf,
+    out: PathBuf,
+    /// Height and width of drawn pictures in pixels; the corpus's own choice by default
+    #[arg(long, value_name = "PIXELS")]
+    side: Option<usize>,
     /// Show no progress
     #[arg(long, short)]
-    pub(crate) quiet: bool,
+    quiet: bool,
+}
+
+pub(crate) fn run(args: Args) -> miette::Result<()> {
+    match args.command {
+        Command::Import(args) => import(&args),
+    }
+}
+
+fn import(args: &Import) -> miette::Result<()> {
+    let importer = importer(&args.corpus).map_err(|error| usage(&error))?;
+    let options = args.side.map_or(Value::Null, |side| json!({"side": side}));
+    let progress = RefCell::new(None::<Progress>);
+    let corpus = importer.import(&options, &args.out, &|done, total, what| {
+        let mut progress = progress.borrow_mut();
+        let bar =
+            progress.get_or_insert_with(|| Progress::new("importing", total as u64, "samples", args.quiet));
+        bar.set(done as u64, what);
+    });
+    let corpus = match corpus {
+        Ok(corpus) => corpus,
+        Err(error @ ImportError::Options { .. }) => return Err(usage(&error).into()),
+        Err(error) => return Err(TrainError::from(error).into()),
+    };
+    if let Some(progress) = progress.into_inner() {
+        progress.finish("");
+    }
+    let count = |is_counted: fn(&triptych_datasets::shard::Entry) -> bool| {
+        corpus.entries().iter().filter(|entry| is_counted(entry)).count()
+    };
+    let (n_pictures, n_sounds) = (count(|entry| entry.image.is_some()), count(|entry| entry.audio.is_some()));
+    print(&format!("{}: {n_pictures} pictures and {n_sounds} recordings\n", args.out.display()))
+}
+
+fn usage(error: &ImportError) -> UsageError {
+    UsageError {
+        message: error.to_string(),
+        hint: Some("`triptych list corpora` says what there is".to_owned()),
+    }
 }

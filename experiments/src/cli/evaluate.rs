@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use miette::IntoDiagnostic;
 
-use crate::configuration::experiment;
+use super::options::Work;
 use crate::diagnostic::print;
 use crate::report::text_summary;
-use crate::run::folder::saved_config;
+use crate::run::trained::run_config;
 use crate::workflow::{evaluate, open_trained};
-use super::options::Work;
 
 /// Score a run's model on styles, voices and concepts that it never saw
 #[derive(Debug, clap::Args)]
@@ -28,8 +27,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
-    saved_config(&args.run)?;
-    let resolved = experiment(&args.run.join("config.toml").to_string_lossy(), &[])?;
+    let resolved = run_config(&args.run)?;
     let work = args.work.work();
     let mut trained = open_trained(&resolved.value, &args.run, work)?;
     let scores = evaluate(&resolved.value, &mut trained, work)?;

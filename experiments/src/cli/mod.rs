@@ -7,24 +7,33 @@ use clap::{Parser, Subcommand};
 use crate::device::DeviceChoice;
 use crate::diagnostic;
 
+mod caption;
 mod checkpoints;
 mod completions;
 mod config;
+mod data;
 mod evaluate;
 mod list;
 mod options;
+mod outcomes;
 mod quickstart;
 mod report;
+mod search;
 mod train;
+mod transcribe;
 
 const ABOUT: &str =
     "Train, evaluate and use models of text, pictures and sound, on one machine, in one program";
 
 const EXAMPLES: &str = "\
 Examples:
-  triptych config list                              the experiments that are built in
+  triptych quickstart                               train on the bundled data and write a report
+  triptych caption runs/quickstart cat.png          say what a picture shows
+  triptych transcribe runs/quickstart hello.wav     write down what a recording says
+  triptych search runs/quickstart 'red heart'       find pictures by words, speech or a picture
+  triptych train my.toml --out runs/mine            train what a config describes
   triptych config explain quickstart                every setting, and where it comes from
-  triptych checkpoints runs/mine                    what can be gone on from
+  triptych list                                     what an experiment can be made of
 
 Exit status: 0 done, 1 the work failed, 2 wrong command line or config, 130 stopped by Ctrl-C";
 
@@ -41,6 +50,10 @@ enum Command {
     Train(train::Args),
     Evaluate(evaluate::Args),
     Report(report::Args),
+    Caption(caption::Args),
+    Transcribe(transcribe::Args),
+    Search(search::Args),
+    Data(data::Args),
     Config(config::Args),
     List(list::Args),
     Checkpoints(checkpoints::Args),
@@ -54,7 +67,11 @@ impl Command {
             Command::Quickstart(args) => Some(args.work.device),
             Command::Train(args) => Some(args.work.device),
             Command::Evaluate(args) => Some(args.work.device),
+            Command::Caption(args) => Some(args.compute.device),
+            Command::Transcribe(args) => Some(args.compute.device),
+            Command::Search(args) => Some(args.work.device),
             Command::Report(_)
+            | Command::Data(_)
             | Command::Config(_)
             | Command::List(_)
             | Command::Checkpoints(_)
@@ -68,6 +85,10 @@ impl Command {
             Command::Train(args) => train::run(args),
             Command::Evaluate(args) => evaluate::run(args),
             Command::Report(args) => report::run(args),
+            Command::Caption(args) => caption::run(args),
+            Command::Transcribe(args) => transcribe::run(args),
+            Command::Search(args) => search::run(args),
+            Command::Data(args) => data::run(args),
             Command::Config(args) => config::run(args),
             Command::List(args) => list::run(args),
             Command::Checkpoints(args) => checkpoints::run(args),
@@ -81,7 +102,11 @@ pub fn main() -> ExitCode {
     let command = Cli::parse().command;
     // SAFETY: nothing has started a thread yet
     unsafe { command.device().unwrap_or_default().make_default() };
-    diagnostic::conclude(command.run())
+    diagnostic::conclude(match command.device() {
+        // on a thread of the pool the many short products of a step are shared out without waking anyone first
+        Some(_) => rayon::scope(|_| command.run()),
+        None => command.run(),
+    })
 }
 
 #[cfg(test)]

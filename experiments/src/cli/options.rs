@@ -10,6 +10,14 @@ pub(crate) struct Overrides {
     pub(crate) set: Vec<String>,
 }
 
+/// Where to compute.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub(crate) struct Compute {
+    /// cpu, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub(crate) device: DeviceChoice,
+}
+
 /// Where to compute and how much to tell.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct Work {

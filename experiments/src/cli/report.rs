@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::configuration::experiment;
 use crate::device::DeviceChoice;
 use crate::diagnostic::print;
 use crate::evaluate::read_scores;
 use crate::run::TrainError;
-use crate::run::folder::saved_config;
+use crate::run::trained::run_config;
 use crate::workflow::{Work, open_trained, report};
 
 /// Write report.html of an evaluated run: one file that needs nothing else
@@ -21,8 +20,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
-    saved_config(&args.run)?;
-    let resolved = experiment(&args.run.join("config.toml").to_string_lossy(), &[])?;
+    let resolved = run_config(&args.run)?;
     let scores = read_scores(&args.run.join("scores.json")).map_err(TrainError::from)?;
     let work = Work { device: DeviceChoice::Cpu, is_quiet: true };
     let trained = open_trained(&resolved.value, &args.run, work)?;

@@ -65,6 +65,24 @@ impl<'a> Inference<'a> {
             .collect()
     }
 
+    /// Embeddings of the pictures of a batch, one unit vector each.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn embed_images(&self, batch: &HostBatch) -> Vec<Vec<f32>> {
+        let image = batch.image.as_ref().expect("a batch of pictures");
+        rows(self.model.retrieval.embed(&self.model.encode_image(&ImageInput::new(image, &self.device))))
+    }
+
+    /// Embeddings of the sounds of a batch, one unit vector each.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn embed_sounds(&self, batch: &HostBatch) -> Vec<Vec<f32>> {
+        let audio = batch.audio.as_ref().expect("a batch of sounds");
+        rows(self.model.retrieval.embed(&self.model.encode_audio(&AudioInput::new(audio, &self.device))))
+    }
+
     /// The pictures of a batch.
     ///
     /// # Panics

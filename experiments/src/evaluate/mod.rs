@@ -2,12 +2,14 @@
 
 mod holdouts;
 mod inference;
+mod media;
 mod predictions;
 mod retrieval;
 mod score_row;
 
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub(crate) use inference::Inference;
+pub(crate) use media::{Media, batch_of_pictures, batch_of_recordings, read_media, read_picture, read_recording};
 pub use predictions::{
     CaptionPrediction, Found, Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,
 };

@@ -7,7 +7,7 @@ use burn::prelude::*;
 use triptych_datasets::corpora::{ImportError, emoji};
 use triptych_datasets::loader::{EvalLoader, LoaderConfig, LoaderError, TextOptions, TrainLoader};
 use triptych_datasets::sample::Split;
-use triptych_datasets::shard::Corpus;
+use triptych_datasets::shard::{Corpus, CorpusError};
 use triptych_datasets::text::{self, Tokenizer};
 use triptych_tasks::model::{DataShape, Model};
 use triptych_tasks::objectives::TokenIds;
@@ -37,7 +37,11 @@ impl Data {
         progress: &dyn Fn(usize, usize, &str),
     ) -> Result<Self, TrainError> {
         let corpus = match &config.data.corpus {
-            CorpusConfig::Emoji(options) => emoji::import(options, &folder.join(CORPUS), progress)?,
+            CorpusConfig::Emoji(options) => {
+                let dir = folder.join(CORPUS);
+                warn_of_damage(&dir);
+                emoji::import(options, &dir, progress)?
+            }
             CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
         };
         let path = folder.join(TOKENIZER);
@@ -55,11 +59,28 @@ impl Data {
         Ok(Self { corpus: Arc::new(corpus), tokenizer: Arc::new(tokenizer) })
     }
 
+    /// Opens what lies ready in the run in `folder`, and writes nothing.
+    ///
+    /// # Errors
+    /// When something is absent or damaged.
+    pub(crate) fn open_prepared(config: &ExperimentConfig, folder: &Path) -> Result<Self, TrainError> {
+        let corpus = match &config.data.corpus {
+            CorpusConfig::Emoji(_) => Corpus::open(folder.join(CORPUS))
+                .map_err(|source| TrainError::RunCorpus { source, run: folder.to_owned() })?,
+            CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
+        };
+        Ok(Self { corpus: Arc::new(corpus), tokenizer: Arc::new(saved_tokenizer(folder)?) })
+    }
+
     /// Training batches from number `from_batch` on.
     ///
     /// # Errors
     /// When the corpus is too small for a batch.
-    pub(crate) fn training(&self, config: &ExperimentConfig, from_batch: u64) -> Result<TrainLoader, LoaderError> {
+    pub(crate) fn training(
+        &self,
+        config: &ExperimentConfig,
+        from_batch: u64,
+    ) -> Result<TrainLoader, LoaderError> {
         let loader = config.data.training_loader(config.seed);
         TrainLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, from_batch)
     }
@@ -97,11 +118,39 @@ impl Data {
     /// # Errors
     /// When its sizes do not fit together.
     pub(crate) fn model(&self, config: &ExperimentConfig, device: &Device) -> Result<Model, TrainError> {
-        let shape = DataShape {
-            n_vocab: self.tokenizer.n_tokens(),
-            image_side: config.data.image.side,
-            n_mels: config.data.audio.n_mels,
-        };
-        Ok(config.model.init(shape, config.seed, device)?)
+        new_model(config, &self.tokenizer, device)
+    }
+}
+
+/// The tokenizer of the run in `folder`.
+///
+/// # Errors
+/// When it is absent or damaged.
+pub(crate) fn saved_tokenizer(folder: &Path) -> Result<Tokenizer, TrainError> {
+    Ok(Tokenizer::load(folder.join(TOKENIZER))?)
+}
+
+/// A new model for pictures and sounds as `config` has them, and the texts of a tokenizer.
+///
+/// # Errors
+/// When its sizes do not fit together.
+pub(crate) fn new_model(
+    config: &ExperimentConfig,
+    tokenizer: &Tokenizer,
+    device: &Device,
+) -> Result<Model, TrainError> {
+    let shape = DataShape {
+        n_vocab: tokenizer.n_tokens(),
+        image_side: config.data.image.side,
+        n_mels: config.data.audio.n_mels,
+    };
+    Ok(config.model.init(shape, config.seed, device)?)
+}
+
+/// Says why a corpus that was once complete is about to be prepared again.
+fn warn_of_damage(dir: &Path) {
+    match Corpus::open(dir) {
+        Ok(_) | Err(CorpusError::NotACorpus { .. }) => {}
+        Err(error) => eprintln!("warning: {error}: preparing the corpus again"),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use triptych_datasets::corpora::ImportError;
 use triptych_datasets::loader::LoaderError;
+use triptych_datasets::shard::CorpusError;
 use triptych_datasets::text::TokenizerError;
 use triptych_tasks::metrics::MetricError;
 
@@ -39,10 +40,24 @@ pub enum TrainError {
     #[error("{0}")]
     #[diagnostic(transparent)]
     Import(Hinted<ImportError>),
+    /// The corpus within a run's folder, when it is only read.
+    #[error("{source}")]
+    #[diagnostic(help(
+        "`triptych train {}/config.toml --out {}` prepares it again and leaves the rest as it is",
+        run.display(), run.display()
+    ))]
+    RunCorpus {
+        /// What is wrong with it.
+        source: CorpusError,
+        /// The run's folder.
+        run: PathBuf,
+    },
     /// The tokenizer.
     #[error(transparent)]
-    #[diagnostic(help("remove the file to train it anew from the corpus; a model trained with the old one needs the old one"))]
-    Tokenizer(#[from] TokenizerError),
+    #[diagnostic(help(
+        "remove the file to train it anew from the corpus; a model trained with the old one needs the old one"
+    ))]
+    Tokenizer(TokenizerError),
     /// A figure that is undefined.
     #[error("evaluation: {0}")]
     Metric(#[from] MetricError),
@@ -58,7 +73,7 @@ pub enum TrainError {
     Report(#[from] ReportError),
     /// A hold-out that selects nothing.
     #[error("hold-out `{name}` selects no sample of the corpus")]
-    #[diagnostic(help("see its tags with `triptych list`, or mend `evaluate.holdouts`"))]
+    #[diagnostic(help("mend `evaluate.holdouts`: its splits and tags must be some of the corpus's own"))]
     EmptyHoldout {
         /// Its name.
         name: String,
@@ -132,5 +147,17 @@ impl From<LoaderError> for TrainError {
 impl From<ImportError> for TrainError {
     fn from(error: ImportError) -> Self {
         Self::Import(Hinted { hint: error.hint(), error })
+    }
+}
+
+impl From<TokenizerError> for TrainError {
+    fn from(error: TokenizerError) -> Self {
+        match error {
+            // nothing is wrong with the tokenizer when the disk is full
+            TokenizerError::Io { action: "write", path, source } => {
+                Self::Write(WriteError::new(&path, source))
+            }
+            error => Self::Tokenizer(error),
+        }
     }
 }

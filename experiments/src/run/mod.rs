@@ -7,6 +7,7 @@ pub mod folder;
 mod metrics;
 pub mod optimizer;
 mod parameters;
+pub(crate) mod trained;
 pub(crate) mod training;
 mod write;
 
