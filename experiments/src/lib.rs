@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod device;
 pub mod diagnostic;
 pub mod evaluate;
+mod interrupt;
 mod machine;
 pub mod progress;
 pub mod report;

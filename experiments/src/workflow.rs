@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use burn::prelude::*;
@@ -13,12 +12,13 @@ use crate::configuration::{ExperimentConfig, Resolved};
 use crate::device::DeviceChoice;
 use crate::diagnostic::Interrupted;
 use crate::evaluate::{Inference, Perceptions, Predictions, ScoreRow, measure, members, write_scores};
+use crate::interrupt::{self, this_command};
 use crate::progress::Progress;
 use crate::run::TrainError;
 use crate::run::checkpoint;
 use crate::run::data::Data;
 use crate::run::folder::RunFolder;
-use crate::run::training::{Ending, INTERRUPTED, MetricsRecord, Trainer, averaged_model};
+use crate::run::training::{Ending, MetricsRecord, Trainer, averaged_model};
 
 /// Seconds that the stages of a run took, over all the processes that worked on it: `stages.json`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -64,8 +64,9 @@ pub(crate) fn train(
     resolved: &Resolved<ExperimentConfig>,
     out: &Path,
     work: Work,
-    again: &str,
 ) -> miette::Result<Trained> {
+    let again = this_command();
+    interrupt::catch(&again);
     let config = &resolved.value;
     let device = work.device.open()?;
     let folder = RunFolder::open(out).map_err(TrainError::from)?;
@@ -83,12 +84,7 @@ pub(crate) fn train(
     }
     let n_steps = config.train.steps;
     if trainer.step() < n_steps {
-        // a second Ctrl-C ends the process at once: the handler then does nothing but exit
-        let _ = ctrlc::set_handler(|| {
-            if INTERRUPTED.swap(true, Ordering::Relaxed) {
-                std::process::exit(130);
-            }
-        });
+        let _training = interrupt::Training::begin();
         let started = Instant::now();
         let mut loader = data.training(config, trainer.step()).map_err(TrainError::from)?;
         let mut progress = Progress::resume("training", trainer.step(), n_steps, "steps", work.is_quiet);
@@ -230,11 +226,6 @@ pub(crate) fn evaluate(
 fn message(record: &MetricsRecord) -> String {
     let losses = record.losses.iter().map(|(name, loss)| format!("{name} {loss:.2}")).collect::<Vec<_>>().join(" ");
     format!("{:.0} samples/s  loss {:.3}  {losses}", record.samples_per_s, record.loss)
-}
-
-/// The folder that a command works on, as the user would type it again.
-pub(crate) fn again(command: &str, out: &Path) -> String {
-    format!("triptych {command} --out {}", out.display())
 }
 
 /// The report's file in a run's folder.

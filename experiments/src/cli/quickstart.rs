@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::configuration::experiment;
 use crate::diagnostic::print;
 use crate::report::text_summary;
-use crate::workflow::{again, evaluate, report, train};
+use crate::workflow::{evaluate, report, train};
 use super::options::{Overrides, Work};
 
 /// Prepare the bundled data, train a model from nothing, evaluate it and write a report
@@ -33,7 +33,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     let resolved = experiment(&args.preset, &args.overrides.set)?;
     let work = args.work.work();
-    let mut trained = train(&resolved, &args.out, work, &again("quickstart", &args.out))?;
+    let mut trained = train(&resolved, &args.out, work)?;
     let scores = evaluate(&resolved.value, &mut trained, work)?;
     let summary = text_summary(&scores);
     let path = report(&resolved, &trained, scores)?;

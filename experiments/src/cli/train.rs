@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::configuration::experiment;
-use crate::workflow::{again, train};
+use crate::workflow::train;
 use super::options::{Overrides, Work};
 
 /// Train what a config describes, or go on with a run that was stopped
@@ -33,7 +33,7 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
         let name = std::path::Path::new(&args.config).file_stem().unwrap_or_default();
         PathBuf::from("runs").join(name)
     });
-    train(&resolved, &out, args.work.work(), &again(&format!("train {}", args.config), &out))?;
+    train(&resolved, &out, args.work.work())?;
     eprintln!("next: `triptych evaluate {}`", out.display());
     Ok(())
 }
