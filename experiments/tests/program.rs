@@ -1,0 +1,165 @@
+//! The built program, run as a user runs it.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use assert_cmd::cargo::cargo_bin;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use triptych::run::checkpoint::save;
+
+fn triptych(arguments: &[&str]) -> Command {
+    let mut command = Command::new(cargo_bin!("triptych"));
+    command.args(arguments).env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    triptych(arguments).output().expect("the program starts")
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A folder with a copy of the quickstart's config, edited.
+fn experiment(edit: impl Fn(&str) -> String) -> (TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/quickstart.toml");
+    let path = folder.path().join("mine.toml");
+    fs::write(&path, edit(&fs::read_to_string(config).unwrap())).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn help_shows_examples_and_exits_with_0() {
+    for arguments in [&["--help"][..], &["config", "explain", "--help"], &["checkpoints", "--help"]] {
+        let output = run(arguments);
+        assert!(output.status.success());
+        assert!(stdout(&output).contains("\nExamples:\n  triptych "), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_misspelt_key_exits_with_2_and_plain_text() {
+    let (_folder, path) = experiment(|text| text.replacen("seed", "sede", 1));
+    let output = run(&["config", "check", &path]);
+    let message = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.starts_with("error: unknown key `sede` at the top\n"), "{message}");
+    assert!(message.contains("mine.toml:7:1]") && message.contains("did you mean `seed`?"), "{message}");
+    assert!(!message.contains('\x1b'), "colours without a terminal: {message}");
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    for arguments in
+        [&["no-such-command"][..], &["config", "explain", "no-such-config"], &["list", "no-such-list"]]
+    {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error: "), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_unknown_device_exits_with_2() {
+    let output = run(&["train", "quickstart", "--device", "gpu"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        stderr(&output).contains("there is no device `gpu`, expected cpu, cuda or cuda:N"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+#[cfg(not(feature = "cuda"))]
+fn a_gpu_asked_of_a_build_without_one_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let output = run(&["train", "quickstart", "--device", "cuda:0", "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    insta::assert_snapshot!(stderr(&output), @r"
+    error: this build has no GPU support, `--device cuda` needs it
+      hint: build it with `cargo build --release --features cuda`, or use `--device cpu`
+    ");
+    assert!(!out.exists());
+}
+
+#[test]
+fn explain_tells_overrides_files_and_defaults_apart() {
+    let (_folder, path) = experiment(str::to_owned);
+    let output = run(&["config", "explain", &path, "--set", "train.steps=7", "--json"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let settings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let find =
+        |key: &str| settings.iter().find(|setting| setting["key"] == key).unwrap_or(&Value::Null).clone();
+    let steps = find("train.steps");
+    assert_eq!(steps["value"], "7");
+    assert_eq!(steps["origin"]["override"]["argument"], "train.steps=7");
+    assert_eq!(find("seed")["origin"]["file"]["line"], 7);
+    assert!(settings.iter().any(|setting| setting["origin"] == "default"));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let mut child = triptych(&["config", "explain", "quickstart"]).stdout(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn completions_complete_the_subcommands() {
+    let output = run(&["completions", "bash"]);
+    assert!(output.status.success());
+    assert!(stdout(&output).contains("checkpoints"));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_listed_and_exits_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("config.toml"), "").unwrap();
+    let checkpoints = folder.path().join("checkpoints");
+    for step in [100, 200] {
+        save(&checkpoints, step, "c0ffee", &Default::default(), &json!({})).unwrap();
+    }
+    let damaged = checkpoints.join("step-000200.safetensors");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[60] ^= 4;
+    fs::write(&damaged, bytes).unwrap();
+
+    let output = run(&["checkpoints", folder.path().to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).starts_with("error: 1 of 2 checkpoints cannot be used\n"), "{}", stderr(&output));
+    let records: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(records[0]["problem"], Value::Null);
+    assert!(records[1]["problem"].as_str().unwrap().ends_with("does not match its checksum"), "{records:?}");
+}
+
+#[test]
+fn a_folder_without_a_run_exits_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["checkpoints", folder.path().to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("is not a run: it has no config.toml\n  hint: "), "{}", stderr(&output));
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_made_is_told_with_a_hint() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let out = file.join("run");
+    let output = run(&["train", "quickstart", "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(message.starts_with(&format!("error: cannot write {}: ", out.display())), "{message}");
+    assert!(message.contains("hint: a file stands where a folder should be"), "{message}");
+}
