@@ -19,6 +19,9 @@ use crate::heads::retrieval::RetrievalHead;
 pub struct ModelConfig {
     /// Width of the retrieval embeddings.
     pub d_embedding: usize,
+    /// Temperature at which contrastive objectives start; 0.07 in CLIP, which has far more steps to lower it.
+    #[serde(default = "clip_temperature")]
+    pub temperature: f32,
     /// Text encoder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<TextEncoderConfig>,
@@ -30,6 +33,10 @@ pub struct ModelConfig {
     pub audio: Option<AudioEncoderConfig>,
     /// The shared transformer.
     pub fusion: BackboneConfig,
+}
+
+fn clip_temperature() -> f32 {
+    0.07
 }
 
 /// What the data decides about a model's shape.
@@ -49,6 +56,7 @@ impl ModelConfig {
         let first = "a registry holds at least one entry";
         Self {
             d_embedding: 16,
+            temperature: clip_temperature(),
             text: Some(TextEncoderConfig::registry().into_iter().next().expect(first).1),
             vision: Some(VisionEncoderConfig::registry().into_iter().next().expect(first).1),
             audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
@@ -61,6 +69,9 @@ impl ModelConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, data: DataShape, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        if !(0.01..=1.0).contains(&self.temperature) {
+            return Err(ConfigError::new(format!("temperature: expected 0.01 to 1, got {}", self.temperature)));
+        }
         let init = &mut Initializer::new(seed, device);
         let d_backbone = self.fusion.transformer.d_model;
         let d_text = self.text.as_ref().map(TextEncoderConfig::d_model);
@@ -74,7 +85,7 @@ impl ModelConfig {
         let widths = [d_text, d_image, d_audio];
         Ok(Model {
             backbone: self.fusion.init(widths.map(|d| d.unwrap_or(d_backbone)), data.n_vocab, init)?,
-            retrieval: RetrievalHead::new(widths, self.d_embedding, init),
+            retrieval: RetrievalHead::new(widths, self.d_embedding, self.temperature, init),
             ctc: d_audio.map(|_| Linear::new(d_backbone, data.n_vocab, init)),
             patches: d_patch.map(|d_patch| Linear::new(d_backbone, d_patch, init)),
             frames: d_frames.map(|d_frames| Linear::new(d_backbone, d_frames, init)),

@@ -45,3 +45,25 @@ impl ConvolutionBlock {
         ops::gelu(self.norm.forward(self.weight.forward(patches)))
     }
 }
+
+/// Two convolutions of 3×3 that add to what they read (He et al. 2016), with layer normalisation for batch
+/// normalisation, so that a picture's features do not depend on its neighbours in the batch.
+#[derive(Module, Debug)]
+pub struct ResidualBlock {
+    first: ConvolutionBlock,
+    second: ConvolutionBlock,
+}
+
+impl ResidualBlock {
+    /// Keeps the number of channels and the size of the map.
+    pub fn new(channels: usize, init: &mut Initializer) -> Self {
+        let mut block = || ConvolutionBlock::new([channels, channels], [3, 3], [1, 1], [1, 1], init);
+        Self { first: block(), second: block() }
+    }
+
+    /// # Shapes
+    /// `[batch, height, width, channels]` -> the same
+    pub fn forward(&self, map: Tensor<4>) -> Tensor<4> {
+        self.second.forward(self.first.forward(map.clone())) + map
+    }
+}

@@ -31,6 +31,17 @@ impl Linear {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         ops::linear(x, self.weight.val(), self.bias.as_ref().map(|bias| bias.val()))
     }
+
+    /// `residual + x W + b`.
+    ///
+    /// # Shapes
+    /// `[.., d_in]`, `[.., d_out]` -> `[.., d_out]`
+    pub fn forward_add<const D: usize>(&self, x: Tensor<D>, residual: Tensor<D>) -> Tensor<D> {
+        match &self.bias {
+            Some(bias) => ops::linear_add(x, self.weight.val(), bias.val(), residual),
+            None => residual + self.forward(x),
+        }
+    }
 }
 
 /// Layer normalisation over the last axis (Ba, Kiros and Hinton 2016).
@@ -74,6 +85,10 @@ impl FeedForward {
     /// # Shapes
     /// `[.., d_model]` -> `[.., d_model]`
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        self.down.forward(ops::gelu(self.up.forward(x)))
+        let bias = |linear: &Linear| linear.bias.as_ref().map(|bias| bias.val());
+        match (bias(&self.up), bias(&self.down)) {
+            (Some(b1), Some(b2)) => ops::feed_forward(x, self.up.weight.val(), b1, self.down.weight.val(), b2),
+            _ => self.down.forward(ops::gelu(self.up.forward(x))),
+        }
     }
 }

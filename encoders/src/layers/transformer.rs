@@ -155,7 +155,7 @@ impl Block {
     }
 
     fn finish(&self, tokens: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
-        let tokens = tokens + self.attention_out.forward(attended);
+        let tokens = self.attention_out.forward_add(attended, tokens);
         let hidden = self.feed_forward.forward(self.feed_forward_norm.forward(tokens.clone()));
         tokens + hidden
     }

@@ -4,7 +4,7 @@ mod vit;
 
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
-pub use vit::{VisionStem, Vit, VitConfig};
+pub use vit::{StemStage, VisionStem, Vit, VitConfig};
 
 use crate::input::ImageInput;
 use crate::layers::initializer::Initializer;

@@ -5,7 +5,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::input::ImageInput;
-use crate::layers::convolution::ConvolutionBlock;
+use crate::layers::convolution::{ConvolutionBlock, ResidualBlock};
 use crate::layers::embedding::add_positions;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
@@ -29,16 +29,30 @@ pub struct VitConfig {
 pub enum VisionStem {
     /// One linear map of each square of this many pixels a side (Dosovitskiy et al. 2021).
     Patch(usize),
-    /// 3×3 convolutions of stride 2 with these channels, each halving the side, then a linear map
+    /// 3×3 convolutions of stride 2, each halving the side, with residual blocks behind them, then a linear map
     /// (Xiao et al. 2021, "Early convolutions help transformers see better").
-    Convolutions(Vec<usize>),
+    Convolutions(Vec<StemStage>),
+}
+
+/// A stage of a convolutional stem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StemStage {
+    /// Channels that it gives.
+    pub channels: usize,
+    /// Residual blocks behind its convolution.
+    #[serde(default)]
+    pub blocks: usize,
 }
 
 impl VitConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
         Self {
-            stem: VisionStem::Convolutions(vec![4, 8]),
+            stem: VisionStem::Convolutions(vec![
+                StemStage { channels: 4, blocks: 0 },
+                StemStage { channels: 8, blocks: 1 },
+            ]),
             transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
         }
     }
@@ -47,7 +61,7 @@ impl VitConfig {
     pub fn patch_side(&self) -> usize {
         match &self.stem {
             VisionStem::Patch(side) => *side,
-            VisionStem::Convolutions(channels) => 1 << channels.len(),
+            VisionStem::Convolutions(stages) => 1 << stages.len(),
         }
     }
 
@@ -62,24 +76,35 @@ impl VitConfig {
                 "the picture's side must be a multiple of the patch's, got side {side} and patch {patch_side}"
             )));
         }
+        if matches!(&self.stem, VisionStem::Convolutions(stages) if stages.iter().any(|stage| stage.channels == 0))
+        {
+            return Err(ConfigError::new(format!("a convolution needs channels, got {:?}", self.stem)));
+        }
         let d_model = self.transformer.d_model;
-        let mut convolutions = Vec::new();
+        let mut stem = Vec::new();
         let d_patch = match &self.stem {
             VisionStem::Patch(side) => side * side * 3,
-            VisionStem::Convolutions(channels) => {
+            VisionStem::Convolutions(stages) => {
                 let mut channels_in = 3;
-                for &channels_out in channels {
-                    let block =
-                        ConvolutionBlock::new([channels_in, channels_out], [3, 3], [2, 2], [1, 1], init);
-                    convolutions.push(block);
-                    channels_in = channels_out;
+                for stage in stages {
+                    stem.push(Stage {
+                        halving: ConvolutionBlock::new(
+                            [channels_in, stage.channels],
+                            [3, 3],
+                            [2, 2],
+                            [1, 1],
+                            init,
+                        ),
+                        blocks: (0..stage.blocks).map(|_| ResidualBlock::new(stage.channels, init)).collect(),
+                    });
+                    channels_in = stage.channels;
                 }
                 channels_in
             }
         };
         let n_tokens = (side / patch_side).pow(2);
         Ok(Vit {
-            convolutions,
+            stem,
             projection: Linear::new(d_patch, d_model, init),
             positions: init.truncated_normal([n_tokens, d_model], 0.02),
             transformer: self.transformer.init(init)?,
@@ -91,11 +116,24 @@ impl VitConfig {
 /// See the module's documentation.
 #[derive(Module, Debug)]
 pub struct Vit {
-    convolutions: Vec<ConvolutionBlock>,
+    stem: Vec<Stage>,
     projection: Linear,
     positions: Param<Tensor<2>>,
     transformer: Transformer,
     patch_side: usize,
+}
+
+#[derive(Module, Debug)]
+struct Stage {
+    halving: ConvolutionBlock,
+    blocks: Vec<ResidualBlock>,
+}
+
+impl Stage {
+    /// `[batch, height, width, channels_in]` -> `[batch, height / 2, width / 2, channels]`
+    fn forward(&self, map: Tensor<4>) -> Tensor<4> {
+        self.blocks.iter().fold(self.halving.forward(map), |map, block| block.forward(map))
+    }
 }
 
 impl Vit {
@@ -108,18 +146,22 @@ impl Vit {
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
         let pixels = input.pixels.clone();
         let [batch, _, _, _] = pixels.dims();
-        let map = if self.convolutions.is_empty() {
+        let map = if self.stem.is_empty() {
             ops::unfold(pixels, [self.patch_side; 2], [self.patch_side; 2], [0, 0])
         } else {
-            self.convolutions.iter().fold(pixels, |map, block| block.forward(map))
+            self.stem.iter().fold(pixels, |map, stage| stage.forward(map))
         };
         let [_, height, width, channels] = map.dims();
         let n_tokens = height * width;
-        let tokens = self.projection.forward(map.reshape([batch, n_tokens, channels]));
-        let tokens = self.transformer.forward(
-            add_positions(tokens, &self.positions),
-            &AttentionMask::bidirectional(None),
+        let [n_positions, _] = self.positions.dims();
+        assert!(
+            height == width && n_tokens == n_positions,
+            "a picture of {height} x {width} tokens, expected a square of {n_positions}"
         );
+        let tokens = self.projection.forward(map.reshape([batch, n_tokens, channels]));
+        let tokens = self
+            .transformer
+            .forward(add_positions(tokens, &self.positions), &AttentionMask::bidirectional(None));
         let is_pad = Tensor::<2, Bool>::full([batch, n_tokens], false, &tokens.device());
         TokenSequence { tokens, is_pad, modality: Modality::Image }
     }

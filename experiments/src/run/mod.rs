@@ -5,6 +5,7 @@ pub(crate) mod data;
 mod error;
 pub mod folder;
 mod metrics;
+pub mod muon;
 pub mod optimizer;
 mod parameters;
 pub(crate) mod trained;

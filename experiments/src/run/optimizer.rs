@@ -6,6 +6,7 @@ use burn::tensor::Gradients;
 use serde::{Deserialize, Serialize};
 use triptych_encoders::layers::ops::{self, AdamHyper};
 
+use super::muon::{self, MuonConfig};
 use super::parameters::{ModulePath, NamedTensors, named};
 
 /// Settings of the optimizer and the learning rate's course.
@@ -29,6 +30,9 @@ pub struct OptimizerConfig {
     pub clip_norm: f64,
     /// Decay of the average of the weights that evaluation uses; at step `t` it is at most `(1 + t) / (10 + t)`.
     pub ema_decay: f64,
+    /// Muon for the hidden matrices; without it they are AdamW's too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub muon: Option<MuonConfig>,
 }
 
 impl OptimizerConfig {
@@ -104,6 +108,7 @@ impl OptimizerState {
             gradients,
             hyper,
             weight_decay: config.weight_decay as f32,
+            muon: config.muon,
             ema_decay: config.ema_decay.min((1 + step) as f64 / (10 + step) as f64) as f32,
         };
         (model.map(&mut update), StepFigures { grad_norm })
@@ -134,6 +139,7 @@ struct Update<'a> {
     gradients: &'a mut Gradients,
     hyper: AdamHyper,
     weight_decay: f32,
+    muon: Option<MuonConfig>,
     ema_decay: f32,
 }
 
@@ -155,7 +161,20 @@ impl ModuleMapper for Update<'_> {
         let average = self.state.average.remove(&name).expect(taken);
         let weights = tensor.inner().flatten::<1>(0, D - 1);
         let gradient = gradient.flatten::<1>(0, D - 1);
-        let (mut weights, first, second) = ops::adamw_step(weights, gradient, first, second, hyper);
+        let muon = self.muon.filter(|_| is_hidden_matrix(&name, D));
+        let (mut weights, first, second) = match muon {
+            Some(muon) => {
+                let [rows, columns] = [shape[0], shape[D - 1]];
+                let matrix = |tensor: Tensor<1>| tensor.reshape([rows, columns]);
+                let gradient = matrix(gradient) * hyper.grad_scale;
+                let (first, update) = muon::update(gradient, matrix(first), muon.momentum as f32);
+                let lr = hyper.lr * muon.lr_ratio as f32;
+                let kept = 1.0 - hyper.lr * hyper.weight_decay;
+                let weights = weights * kept - update.reshape([rows * columns]) * lr;
+                (weights, first.reshape([rows * columns]), second)
+            }
+            None => ops::adamw_step(weights, gradient, first, second, hyper),
+        };
         if name.ends_with(TEMPERATURE) {
             weights = weights.clamp(0.0, MAX_LOG_SCALE);
         }
@@ -174,6 +193,13 @@ impl ModuleMapper for Update<'_> {
     fn exit_module(&mut self, _name: &str, _container: &str) {
         self.path.exit();
     }
+}
+
+/// Whether Muon applies: matrices between layers, not tables of embeddings and not what gives scores of labels.
+fn is_hidden_matrix(name: &str, rank: usize) -> bool {
+    let is_table = name.contains("embedding") || name.contains("causal");
+    let is_output = ["ctc", "patches", "frames"].iter().any(|head| name.starts_with(head));
+    rank == 2 && is_decayed(name, rank) && !is_table && !is_output
 }
 
 /// The contrastive temperatures: kept in `[0, ln 100]` after every step (Radford et al. 2021, section 2.5).
@@ -200,6 +226,7 @@ mod tests {
             eps: 1e-6,
             clip_norm: 1.0,
             ema_decay: 0.99,
+            muon: None,
         }
     }
 

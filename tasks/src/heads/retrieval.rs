@@ -14,19 +14,24 @@ pub struct RetrievalHead {
     audio: Option<Linear>,
     /// Logarithms of the factors on the cosine similarities of image-text, audio-text and image-audio.
     ///
-    /// Starts at ln(1 / 0.07), as CLIP's.
+    /// Start at `ln(1 / temperature)`; CLIP's temperature is 0.07.
     pub log_scale: Param<Tensor<1>>,
 }
 
 impl RetrievalHead {
     /// `widths` are those of the text, image and audio tokens, in the order of [`Modality::ALL`].
-    pub fn new(widths: [Option<usize>; 3], d_embedding: usize, init: &mut Initializer) -> Self {
+    pub fn new(
+        widths: [Option<usize>; 3],
+        d_embedding: usize,
+        temperature: f32,
+        init: &mut Initializer,
+    ) -> Self {
         let [text, image, audio] =
             widths.map(|width| width.map(|width| Linear::without_bias(width, d_embedding, init)));
-        Self { text, image, audio, log_scale: init.constant([3], (1.0f32 / 0.07).ln()) }
+        Self { text, image, audio, log_scale: init.constant([3], -temperature.ln()) }
     }
 
-    /// Unit vectors that can be compared by their dot product.
+    /// Unit vectors that can be compared by their dot product; 0 for a row of padding alone.
     ///
     /// # Shapes
     /// `[batch, n_tokens, d]` -> `[batch, d_embedding]`
@@ -41,7 +46,8 @@ impl RetrievalHead {
         };
         let projection = projection.as_ref().expect("the model knows the modality");
         let embedding = projection.forward(tokens.mean());
-        let norm = embedding.clone().powi_scalar(2).sum_dim(1).sqrt().clamp_min(1e-6);
+        // added under the root, whose slope at 0 is infinite: a row of padding alone is embedded as 0
+        let norm = embedding.clone().powi_scalar(2).sum_dim(1).add_scalar(1e-12).sqrt();
         embedding / norm
     }
 }
