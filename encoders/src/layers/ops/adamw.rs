@@ -83,7 +83,11 @@ pub fn ema_update<const D: usize>(ema: Tensor<D>, param: Tensor<D>, decay: f32) 
     assert!(!ema.is_autodiff() && !param.is_autodiff(), "ema_update: expected tensors without autodiff");
     assert_eq!(ema.dims(), param.dims(), "ema_update: shapes of average and parameter differ");
     if runs_on(&ema) && runs_on(&param) {
-        Tensor::from_dispatch(<Dispatch as UpdateInPlace>::ema(ema.into_dispatch(), param.into_dispatch(), decay))
+        Tensor::from_dispatch(<Dispatch as UpdateInPlace>::ema(
+            ema.into_dispatch(),
+            param.into_dispatch(),
+            decay,
+        ))
     } else {
         ema_composite(ema, param, decay)
     }
@@ -92,7 +96,11 @@ pub fn ema_update<const D: usize>(ema: Tensor<D>, param: Tensor<D>, decay: f32) 
 /// The sum of the squares of all elements, for clipping by the global norm.
 pub fn sum_of_squares<const D: usize>(x: Tensor<D>) -> f64 {
     let x = x.inner();
-    if runs_on(&x) { <Dispatch as UpdateInPlace>::sum_of_squares(x.into_dispatch()) } else { squares_composite(x) }
+    if runs_on(&x) {
+        <Dispatch as UpdateInPlace>::sum_of_squares(x.into_dispatch())
+    } else {
+        squares_composite(x)
+    }
 }
 
 fn step_composite<const D: usize>(
@@ -154,7 +162,9 @@ impl UpdateInPlace for Flex {
     fn ema(ema: FlexTensor, param: FlexTensor, decay: f32) -> FlexTensor {
         let [mut ema, param] = [ema, param].map(contiguous);
         let params = floats(&param);
-        map_chunks_mut(floats_mut(&mut ema), CHUNK, |at, ema| average(ema, &params[at..at + ema.len()], decay));
+        map_chunks_mut(floats_mut(&mut ema), CHUNK, |at, ema| {
+            average(ema, &params[at..at + ema.len()], decay)
+        });
         ema
     }
 
@@ -276,8 +286,11 @@ mod tests {
     #[test]
     fn steps_do_not_depend_on_threads() {
         let on_threads = |n_threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool of threads");
-            pool.install(|| (train(5 * CHUNK + 1, adamw_step), sum_of_squares(flat(5 * CHUNK + 1, 9)).to_bits()))
+            let pool =
+                rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().expect("a pool of threads");
+            pool.install(|| {
+                (train(5 * CHUNK + 1, adamw_step), sum_of_squares(flat(5 * CHUNK + 1, 9)).to_bits())
+            })
         };
         assert_eq!(on_threads(1), on_threads(2));
         assert_eq!(on_threads(1), on_threads(3));

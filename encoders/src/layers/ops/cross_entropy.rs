@@ -37,7 +37,11 @@ pub fn cross_entropy(
     label_smoothing: f32,
 ) -> Tensor<1> {
     let [n, _] = logits.dims();
-    assert_eq!([targets.dims(), weight.dims()], [[n], [n]], "cross_entropy: numbers of logits, targets, weights differ");
+    assert_eq!(
+        [targets.dims(), weight.dims()],
+        [[n], [n]],
+        "cross_entropy: numbers of logits, targets, weights differ"
+    );
     if !runs_on(&logits) {
         return composite(logits, targets, weight, label_smoothing);
     }
@@ -49,7 +53,12 @@ pub fn cross_entropy(
     fused!(kernel; logits)
 }
 
-fn composite(logits: Tensor<2>, targets: Tensor<1, Int>, weight: Tensor<1>, label_smoothing: f32) -> Tensor<1> {
+fn composite(
+    logits: Tensor<2>,
+    targets: Tensor<1, Int>,
+    weight: Tensor<1>,
+    label_smoothing: f32,
+) -> Tensor<1> {
     let [n, n_classes] = logits.dims();
     if n == 0 {
         return logits.sum();
@@ -101,7 +110,9 @@ impl Kernel<1> for CrossEntropy {
                             "cross_entropy: target {target} of row {row_idx}, expected below {n_classes}"
                         );
                         let logits = &values[row_idx * n_classes..][..n_classes];
-                        loss += f64::from(weight * row(logits, target as usize, weight, self.label_smoothing, grad));
+                        loss += f64::from(
+                            weight * row(logits, target as usize, weight, self.label_smoothing, grad),
+                        );
                     }
                     loss
                 });
@@ -214,8 +225,7 @@ mod tests {
         let before = inputs(&[24]);
         let mut after = before.clone();
         after[0][..6].copy_from_slice(&values(6, 77));
-        let (before, after) =
-            (run(&before, &|x| case.loss(&x, true)), run(&after, &|x| case.loss(&x, true)));
+        let (before, after) = (run(&before, &|x| case.loss(&x, true)), run(&after, &|x| case.loss(&x, true)));
         assert_eq!(before, after);
     }
 

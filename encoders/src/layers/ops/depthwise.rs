@@ -46,7 +46,8 @@ pub fn depthwise_conv2d(x: Tensor<4>, weight: Tensor<3>, bias: Tensor<1>, paddin
 
 fn composite(x: Tensor<4>, weight: Tensor<3>, bias: Tensor<1>, window: Depthwise) -> Tensor<4> {
     let Depthwise { output: [h_out, w_out], kernel, padding: [pad_h, pad_w], channels, .. } = window;
-    let padded = if pad_h + pad_w > 0 { x.pad([(0, 0), (pad_h, pad_h), (pad_w, pad_w), (0, 0)], 0.0) } else { x };
+    let padded =
+        if pad_h + pad_w > 0 { x.pad([(0, 0), (pad_h, pad_h), (pad_w, pad_w), (0, 0)], 0.0) } else { x };
     let mut sum = bias.reshape([1, 1, 1, channels]);
     for ky in 0..kernel[0] {
         for kx in 0..kernel[1] {
@@ -280,7 +281,12 @@ mod tests {
             ([1, 2, 3, 4], [3, 3], [2, 2]),
         ] {
             let case = Case { x, kernel, padding };
-            assert_agree(&case.inputs(), &|x| case.convolve(&x, true), &|x| case.convolve(&x, false), TOLERANCE);
+            assert_agree(
+                &case.inputs(),
+                &|x| case.convolve(&x, true),
+                &|x| case.convolve(&x, false),
+                TOLERANCE,
+            );
         }
     }
 

@@ -32,7 +32,11 @@ pub fn feed_forward<const D: usize>(
     let ([d_in, d_ff], [_, d_out]) = (w1.dims(), w2.dims());
     assert_eq!(x.dims()[D - 1], d_in, "feed_forward: width of x and rows of w1 differ");
     assert_eq!(w2.dims(), [d_ff, d_out], "feed_forward: columns of w1 and rows of w2 differ");
-    assert_eq!([b1.dims(), b2.dims()], [[d_ff], [d_out]], "feed_forward: lengths of biases and weights differ");
+    assert_eq!(
+        [b1.dims(), b2.dims()],
+        [[d_ff], [d_out]],
+        "feed_forward: lengths of biases and weights differ"
+    );
     if runs_on(&x) { fused!(FeedForward; x, w1, b1, w2, b2) } else { composite(x, w1, b1, w2, b2) }
 }
 
@@ -98,7 +102,8 @@ impl Kernel<5> for FeedForward {
         let dw2 = for_w2.then(|| tensor(weight_gradient(&active, grads, n_rows, d_ff, d_out), [d_ff, d_out]));
         drop(active);
         let db2 = for_b2.then(|| tensor(column_sums(grads, d_out), [d_out]));
-        let dw1 = for_w1.then(|| tensor(weight_gradient(x_values, &d_hidden, n_rows, d_in, d_ff), [d_in, d_ff]));
+        let dw1 =
+            for_w1.then(|| tensor(weight_gradient(x_values, &d_hidden, n_rows, d_in, d_ff), [d_in, d_ff]));
         let db1 = for_b1.then(|| tensor(column_sums(&d_hidden, d_ff), [d_ff]));
         let dx = for_x.then(|| {
             tensor(input_gradient(&d_hidden, floats(&w1), n_rows, d_in, d_ff), x.layout().shape().clone())

@@ -87,7 +87,9 @@ vectorised! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layers::ops::testing::{assert_agree, assert_differentiates, assert_reproducible, inputs, values};
+    use crate::layers::ops::testing::{
+        assert_agree, assert_differentiates, assert_reproducible, inputs, values,
+    };
 
     const TOLERANCE: f32 = 1e-6;
 

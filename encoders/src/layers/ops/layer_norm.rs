@@ -23,7 +23,11 @@ use super::storage::{add_in_order, floats, map_chunks_mut, rows_in_chunk, tensor
 /// Ba, Kiros, Hinton 2016, "Layer Normalization".
 pub fn layer_norm<const D: usize>(x: Tensor<D>, gamma: Tensor<1>, beta: Tensor<1>, eps: f32) -> Tensor<D> {
     let d = x.dims()[D - 1];
-    assert_eq!([gamma.dims(), beta.dims()], [[d], [d]], "layer_norm: width of x and length of its affine map differ");
+    assert_eq!(
+        [gamma.dims(), beta.dims()],
+        [[d], [d]],
+        "layer_norm: width of x and length of its affine map differ"
+    );
     if runs_on(&x) { fused!(LayerNorm { eps }; x, gamma, beta) } else { composite(x, gamma, beta, eps) }
 }
 

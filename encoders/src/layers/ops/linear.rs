@@ -200,7 +200,13 @@ pub(super) fn gradients(
 }
 
 /// `grad Wᵀ`.
-pub(super) fn input_gradient(grad: &[f32], weight: &[f32], n_rows: usize, d_in: usize, d_out: usize) -> Vec<f32> {
+pub(super) fn input_gradient(
+    grad: &[f32],
+    weight: &[f32],
+    n_rows: usize,
+    d_in: usize,
+    d_out: usize,
+) -> Vec<f32> {
     let (grad, weight) = (Matrix::new(grad, n_rows, d_out), Matrix::new(weight, d_in, d_out));
     // SAFETY: the product writes every element of the matrix, which is the whole buffer
     unsafe {
@@ -259,9 +265,15 @@ mod tests {
     const TOLERANCE: f32 = 1e-5;
 
     /// Batch, rows, width in, width out.
-    const SIZES: [[usize; 4]; 5] = [[1, 1, 1, 1], [1, 1, 7, 3], [2, 5, 17, 33], [3, 40, 64, 100], [1, 700, 48, 65]];
+    const SIZES: [[usize; 4]; 5] =
+        [[1, 1, 1, 1], [1, 1, 7, 3], [2, 5, 17, 33], [3, 40, 64, 100], [1, 700, 48, 65]];
 
-    fn affine_of(x: &[Tensor<1>], [b, n, d_in, d_out]: [usize; 4], with_bias: bool, fused: bool) -> Tensor<1> {
+    fn affine_of(
+        x: &[Tensor<1>],
+        [b, n, d_in, d_out]: [usize; 4],
+        with_bias: bool,
+        fused: bool,
+    ) -> Tensor<1> {
         let (input, weight) = (x[0].clone().reshape([b, n, d_in]), x[1].clone().reshape([d_in, d_out]));
         let bias = with_bias.then(|| x[2].clone());
         let y = if fused { linear(input, weight, bias) } else { composite(input, weight, bias) };
@@ -314,7 +326,9 @@ mod tests {
     #[test]
     fn result_does_not_depend_on_threads() {
         let dims @ [b, n, d_in, d_out] = [4, 200, 96, 130];
-        assert_reproducible(&inputs(&[b * n * d_in, d_in * d_out, d_out, b * n * d_out]), &|x| added(&x, dims, true));
+        assert_reproducible(&inputs(&[b * n * d_in, d_in * d_out, d_out, b * n * d_out]), &|x| {
+            added(&x, dims, true)
+        });
     }
 
     #[test]
@@ -323,6 +337,9 @@ mod tests {
         let weight = Tensor::<1>::from_floats(inputs(&[60])[0].as_slice(), &Device::flex()).reshape([4, 15]);
         let x = x.transpose().slice(s![2..9, 0..4]);
         let got = linear(x.clone(), weight.clone(), None).into_data();
-        got.assert_approx_eq::<f32>(&composite(x, weight, None).into_data(), burn::tensor::Tolerance::default());
+        got.assert_approx_eq::<f32>(
+            &composite(x, weight, None).into_data(),
+            burn::tensor::Tolerance::default(),
+        );
     }
 }

@@ -159,7 +159,8 @@ mod tests {
         view.add_product(Matrix::strided(&a, m, k, 4), Matrix::new(&b, n, k).t(), 0.5, Threads::One);
         for i in 0..m {
             for j in 0..9 {
-                let product: f32 = if j < n { (0..k).map(|l| a[i * 4 + l] * b[j * k + l]).sum() } else { 0.0 };
+                let product: f32 =
+                    if j < n { (0..k).map(|l| a[i * 4 + l] * b[j * k + l]).sum() } else { 0.0 };
                 assert!((c[i * 9 + j] - before[i * 9 + j] - 0.5 * product).abs() < 1e-5);
             }
         }

@@ -212,7 +212,9 @@ mod tests {
             let wide = |f: &dyn Fn(usize) -> f64| (0..n).map(f).sum::<f64>();
             assert!((f64::from(sum(&x)) - wide(&|i| f64::from(x[i]))).abs() < 1e-5);
             assert!((f64::from(dot(&x, &y)) - wide(&|i| f64::from(x[i]) * f64::from(y[i]))).abs() < 1e-5);
-            assert!((f64::from(sum_squares(&x, 0.25)) - wide(&|i| (f64::from(x[i]) - 0.25).powi(2))).abs() < 1e-5);
+            assert!(
+                (f64::from(sum_squares(&x, 0.25)) - wide(&|i| (f64::from(x[i]) - 0.25).powi(2))).abs() < 1e-5
+            );
             assert_eq!(max(&x), x.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         }
     }

@@ -63,7 +63,11 @@ pub(super) fn map_chunks_mut<T: Send, R: Send>(
 
 /// Runs `work(range)` on `0..len` in ranges of `size`, in parallel where there are several, and gives the results
 /// in the ranges' order.
-pub(super) fn map_ranges<R: Send>(len: usize, size: usize, work: impl Fn(Range<usize>) -> R + Sync) -> Vec<R> {
+pub(super) fn map_ranges<R: Send>(
+    len: usize,
+    size: usize,
+    work: impl Fn(Range<usize>) -> R + Sync,
+) -> Vec<R> {
     if len <= size {
         return vec![work(0..len)];
     }
@@ -140,7 +144,10 @@ pub(super) fn for_each_pair<A: Send, B: Send>(
     if a.len() <= size {
         return work(0, a, b);
     }
-    a.par_chunks_mut(size).zip(b.par_chunks_mut(size)).enumerate().for_each(|(i, (a, b))| work(i * size, a, b));
+    a.par_chunks_mut(size)
+        .zip(b.par_chunks_mut(size))
+        .enumerate()
+        .for_each(|(i, (a, b))| work(i * size, a, b));
 }
 
 /// Runs `work(offset, chunks)` on three equally long buffers in chunks of `size`, in parallel where there are

@@ -137,7 +137,8 @@ impl Kernel<1> for Window {
 
 fn composite(x: Tensor<4>, window: Window) -> Tensor<4> {
     let Window { kernel, stride, padding: [pad_h, pad_w], h_out, w_out, .. } = window;
-    let padded = if pad_h + pad_w > 0 { x.pad([(0, 0), (pad_h, pad_h), (pad_w, pad_w), (0, 0)], 0.0) } else { x };
+    let padded =
+        if pad_h + pad_w > 0 { x.pad([(0, 0), (pad_h, pad_h), (pad_w, pad_w), (0, 0)], 0.0) } else { x };
     let mut taps = Vec::with_capacity(kernel[0] * kernel[1]);
     for ky in 0..kernel[0] {
         for kx in 0..kernel[1] {
@@ -211,9 +212,11 @@ mod tests {
     #[test]
     fn unfold_and_linear_are_a_convolution() {
         let device = Device::flex();
-        let picture = Tensor::<1>::from_floats(values(2 * 7 * 6 * 3, 1).as_slice(), &device).reshape([2, 7, 6, 3]);
+        let picture =
+            Tensor::<1>::from_floats(values(2 * 7 * 6 * 3, 1).as_slice(), &device).reshape([2, 7, 6, 3]);
         // [d_out, channels, kernel_h, kernel_w]
-        let weight = Tensor::<1>::from_floats(values(5 * 3 * 3 * 2, 2).as_slice(), &device).reshape([5, 3, 3, 2]);
+        let weight =
+            Tensor::<1>::from_floats(values(5 * 3 * 3 * 2, 2).as_slice(), &device).reshape([5, 3, 3, 2]);
         let options = burn::tensor::ops::ConvOptions::new([2, 1], [1, 1], [1, 1], 1);
         let expected = burn::tensor::module::conv2d(
             picture.clone().permute([0, 3, 1, 2]),

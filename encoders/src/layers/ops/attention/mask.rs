@@ -40,7 +40,8 @@ impl AttentionMask {
         Self { is_pad, n_prefix }
     }
 
-    /// Number of keys, from the first, that row `row_idx` of `n_tokens` may see before padding is left out.
+    /// Number of keys, from the first, of `n_tokens` in sight that row `row_idx` may see; padding among them is left out
+    /// elsewhere.
     pub(super) fn n_visible(n_prefix: usize, n_tokens: usize, row_idx: usize) -> usize {
         (row_idx + 1).max(n_prefix).min(n_tokens)
     }

@@ -2,9 +2,9 @@
 
 mod composite;
 mod mask;
-mod tiles;
 #[cfg(test)]
 mod tests;
+mod tiles;
 
 use std::sync::Arc;
 

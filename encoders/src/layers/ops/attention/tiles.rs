@@ -73,7 +73,12 @@ impl Kernel<1> for Attention {
         (output, (qkv, log_sums))
     }
 
-    fn backward(&self, (qkv, log_sums): Self::Saved, grad: FlexTensor, _: [bool; 1]) -> [Option<FlexTensor>; 1] {
+    fn backward(
+        &self,
+        (qkv, log_sums): Self::Saved,
+        grad: FlexTensor,
+        _: [bool; 1],
+    ) -> [Option<FlexTensor>; 1] {
         let [d_qkv, _] = self.gradients([floats(&qkv), &[]], &log_sums, floats(&grad), &self.packed());
         [Some(tensor(d_qkv, [self.batch, self.n_query, 3 * self.d_model()]))]
     }
@@ -154,15 +159,27 @@ impl Attention {
         // SAFETY: every tile of every head writes its rows and columns, and together they are the whole output
         let output = unsafe {
             written(self.batch * self.n_query * d_model, |output| {
-                for_each_sample(self.batch, output, &mut log_sums, self.is_heavy(), |sample_idx, output, log_sums| {
-                    self.sample(inputs, layout, sample_idx).forward(output, log_sums);
-                });
+                for_each_sample(
+                    self.batch,
+                    output,
+                    &mut log_sums,
+                    self.is_heavy(),
+                    |sample_idx, output, log_sums| {
+                        self.sample(inputs, layout, sample_idx).forward(output, log_sums);
+                    },
+                );
             })
         };
         (tensor(output, [self.batch, self.n_query, d_model]), log_sums.into())
     }
 
-    fn gradients(&self, inputs: [&[f32]; 2], log_sums: &[f32], grad: &[f32], layout: &Layout) -> [Vec<f32>; 2] {
+    fn gradients(
+        &self,
+        inputs: [&[f32]; 2],
+        log_sums: &[f32],
+        grad: &[f32],
+        layout: &Layout,
+    ) -> [Vec<f32>; 2] {
         let [size_0, size_1] = layout.sizes;
         let mut d_0 = Vec::new();
         // SAFETY: each sample fills its part of both buffers with zeros before anything else
@@ -189,11 +206,11 @@ impl Attention {
             attention: self,
             layout,
             inputs: std::array::from_fn(|i| &inputs[i][sample_idx * layout.sizes[i]..][..layout.sizes[i]]),
-            n_seen: self.n_key,
+            visible: Visible { n_prefix: self.n_prefix, n_key: self.n_key },
             bias: None,
         };
         if let Some(hidden) = &self.hidden {
-            sample.n_seen = hidden.n_seen[sample_idx];
+            sample.visible.n_key = hidden.n_seen[sample_idx];
             if hidden.has_gaps[sample_idx] {
                 sample.bias = Some(&hidden.bias[sample_idx * hidden.n_key..][..hidden.n_key]);
             }
@@ -202,29 +219,39 @@ impl Attention {
     }
 }
 
+/// The order of a sample's keys and queries.
+#[derive(Clone, Copy)]
+struct Visible {
+    n_prefix: usize,
+    /// Keys up to the last visible one.
+    n_key: usize,
+}
+
+impl Visible {
+    /// Keys that a row may see.
+    #[inline(always)]
+    fn limit(self, row_idx: usize) -> usize {
+        AttentionMask::n_visible(self.n_prefix, self.n_key, row_idx)
+    }
+}
+
 /// One row of the batch.
 struct Sample<'a> {
     attention: &'a Attention,
     layout: &'a Layout,
     inputs: [&'a [f32]; 2],
-    /// Keys up to the last visible one.
-    n_seen: usize,
+    visible: Visible,
     /// Added to the scores where a key between visible ones is hidden.
     bias: Option<&'a [f32]>,
 }
 
 impl Sample<'_> {
-    /// Keys that a row may see.
-    fn limit(&self, row_idx: usize) -> usize {
-        AttentionMask::n_visible(self.attention.n_prefix, self.attention.n_key, row_idx).min(self.n_seen)
-    }
-
     /// The tiles of queries, each with the number of keys that any of its rows sees.
     fn tiles(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
         let n_query = self.attention.n_query;
         (0..n_query).step_by(TILE).map(move |start| {
             let rows = start..(start + TILE).min(n_query);
-            let n_key = self.limit(rows.end - 1);
+            let n_key = self.visible.limit(rows.end - 1);
             (rows, n_key)
         })
     }
@@ -240,7 +267,13 @@ impl Sample<'_> {
     }
 
     /// The same rows in the gradients.
-    fn rows_mut<'g>(&self, grads: &'g mut [&mut [f32]; 2], part: Part, head_idx: usize, rows: Range<usize>) -> MatrixMut<'g> {
+    fn rows_mut<'g>(
+        &self,
+        grads: &'g mut [&mut [f32]; 2],
+        part: Part,
+        head_idx: usize,
+        rows: Range<usize>,
+    ) -> MatrixMut<'g> {
         let d_head = self.attention.d_head;
         if rows.is_empty() {
             return MatrixMut::new(&mut [], 0, d_head);
@@ -250,7 +283,7 @@ impl Sample<'_> {
     }
 
     fn scratch(&self) -> Vec<f32> {
-        vec![0.0; TILE.min(self.attention.n_query) * self.n_seen]
+        vec![0.0; TILE.min(self.attention.n_query) * self.visible.n_key]
     }
 
     /// `[n_query, d_model]` and `[n_heads, n_query]`.
@@ -264,10 +297,7 @@ impl Sample<'_> {
                 let scores = &mut scratch[..rows.len() * n_key];
                 self.scores(scores, head_idx, rows.clone(), n_key);
                 let log_sums = &mut log_sums[head_idx * n_query..][rows.clone()];
-                let limits = (rows.start..rows.end).map(|row_idx| self.limit(row_idx));
-                for ((row, log_sum), limit) in scores.chunks_exact_mut(n_key.max(1)).zip(&mut *log_sums).zip(limits) {
-                    *log_sum = softmax(row, limit);
-                }
+                softmax(scores, n_key, self.visible, rows.start, log_sums);
                 let output = &mut output[rows.start * d_model + head_idx * d_head..];
                 MatrixMut::unwritten(output, rows.len(), d_head, d_model).assign_product(
                     Matrix::new(scores, rows.len(), n_key),
@@ -306,14 +336,21 @@ impl Sample<'_> {
                 let (p, ds) = (&mut scratch_p[..n_rows * n_key], &mut scratch_ds[..n_rows * n_key]);
                 self.scores(p, head_idx, rows.clone(), n_key);
                 let log_sums = &log_sums[head_idx * n_query..][rows.clone()];
-                let limits = (rows.start..rows.end).map(|row_idx| self.limit(row_idx));
-                for ((row, log_sum), limit) in p.chunks_exact_mut(n_key.max(1)).zip(log_sums).zip(limits) {
-                    probabilities(row, limit, *log_sum);
-                }
-                let g = Matrix::strided(&grad[rows.start * d_model + head_idx * d_head..], n_rows, d_head, d_model);
+                probabilities(p, n_key, self.visible, rows.start, log_sums);
+                let g = Matrix::strided(
+                    &grad[rows.start * d_model + head_idx * d_head..],
+                    n_rows,
+                    d_head,
+                    d_model,
+                );
                 let of = |matrix| Matrix::new(matrix, n_rows, n_key);
                 self.rows_mut(&mut grads, v, head_idx, 0..n_key).add_product(of(p).t(), g, 1.0, Threads::One);
-                MatrixMut::new(ds, n_rows, n_key).assign_product(g, self.rows(v, head_idx, 0..n_key).t(), 1.0, Threads::One);
+                MatrixMut::new(ds, n_rows, n_key).assign_product(
+                    g,
+                    self.rows(v, head_idx, 0..n_key).t(),
+                    1.0,
+                    Threads::One,
+                );
                 score_gradient(p, ds, n_key);
                 self.rows_mut(&mut grads, q, head_idx, rows.clone()).assign_product(
                     of(ds),
@@ -341,33 +378,42 @@ vectorised! {
         }
     }
 
-    /// The softmax of the first `limit` scores in place, zeros behind; gives the logarithm of their sum of
-    /// exponentials, or infinity where all are hidden.
-    fn softmax(row: &mut [f32], limit: usize) -> f32 {
-        let (seen, unseen) = row.split_at_mut(limit);
-        unseen.fill(0.0);
-        let largest = simd::max(seen);
-        if largest == f32::NEG_INFINITY {
-            seen.fill(0.0);
-            return f32::INFINITY;
+    /// The softmax of each row's visible scores in place, zeros behind them. `log_sums` receives the logarithm of a
+    /// row's sum of exponentials, or infinity where it sees no key.
+    fn softmax(scores: &mut [f32], n_key: usize, visible: Visible, first_row: usize, log_sums: &mut [f32]) {
+        if n_key == 0 {
+            log_sums.fill(f32::INFINITY);
+            return;
         }
-        for score in seen.iter_mut() {
-            *score = simd::exp(*score - largest);
+        for (i, (row, log_sum)) in scores.chunks_exact_mut(n_key).zip(log_sums).enumerate() {
+            let (seen, unseen) = row.split_at_mut(visible.limit(first_row + i));
+            unseen.fill(0.0);
+            let largest = simd::max(seen);
+            if largest == f32::NEG_INFINITY {
+                seen.fill(0.0);
+                *log_sum = f32::INFINITY;
+                continue;
+            }
+            for score in seen.iter_mut() {
+                *score = simd::exp(*score - largest);
+            }
+            let total = simd::sum(seen);
+            let inverse = 1.0 / total;
+            for score in seen.iter_mut() {
+                *score *= inverse;
+            }
+            *log_sum = largest + total.ln();
         }
-        let total = simd::sum(seen);
-        let inverse = 1.0 / total;
-        for score in seen.iter_mut() {
-            *score *= inverse;
-        }
-        largest + total.ln()
     }
 
-    /// The same probabilities again, from the saved logarithm.
-    fn probabilities(row: &mut [f32], limit: usize, log_sum: f32) {
-        let (seen, unseen) = row.split_at_mut(limit);
-        unseen.fill(0.0);
-        for score in seen.iter_mut() {
-            *score = simd::exp(*score - log_sum);
+    /// The same probabilities again, from the saved logarithms.
+    fn probabilities(scores: &mut [f32], n_key: usize, visible: Visible, first_row: usize, log_sums: &[f32]) {
+        for (i, (row, log_sum)) in scores.chunks_exact_mut(n_key.max(1)).zip(log_sums).enumerate() {
+            let (seen, unseen) = row.split_at_mut(visible.limit(first_row + i));
+            unseen.fill(0.0);
+            for score in seen.iter_mut() {
+                *score = simd::exp(*score - log_sum);
+            }
         }
     }
 

@@ -50,7 +50,8 @@ impl Lattice {
         let mut grads = vec![0.0; logits.len()];
         let mut losses = vec![0.0; self.samples.len()];
         for_each_sample(self.samples.len(), &mut grads, &mut losses, true, |i, grad, loss| {
-            loss[0] = self.samples[i].loss_and_grad(&logits[i * size..][..size], grad, self.n_labels, self.blank);
+            loss[0] =
+                self.samples[i].loss_and_grad(&logits[i * size..][..size], grad, self.n_labels, self.blank);
         });
         (losses, grads)
     }

@@ -31,7 +31,13 @@ fn by_enumeration(logits: &[f64], n_labels: usize, target: &[u32], blank: u32) -
     (likelihood > 0.0).then(|| -likelihood.ln())
 }
 
-fn loss_of(x: &[Tensor<1>], dims: [usize; 3], lengths: &[usize], targets: &[Vec<u32>], blank: u32) -> Tensor<1> {
+fn loss_of(
+    x: &[Tensor<1>],
+    dims: [usize; 3],
+    lengths: &[usize],
+    targets: &[Vec<u32>],
+    blank: u32,
+) -> Tensor<1> {
     ctc_loss(x[0].clone().reshape(dims), lengths, targets, blank)
 }
 
@@ -147,7 +153,8 @@ fn a_long_unlikely_sequence_stays_finite() {
     // all but certain of blanks, against a target of 150 labels
     logits.iter_mut().step_by(n_labels).for_each(|blank| *blank = 25.0);
     let target: Vec<u32> = (0..150).map(|i| i % 29 + 1).collect();
-    let logits = Tensor::<1>::from_floats(logits.as_slice(), &Device::flex()).reshape([1, n_frames, n_labels]);
+    let logits =
+        Tensor::<1>::from_floats(logits.as_slice(), &Device::flex()).reshape([1, n_frames, n_labels]);
     let loss = to_vec(ctc_loss(logits, &[n_frames], &[target], 0))[0];
     assert!(loss.is_finite() && loss > 3000.0, "loss {loss}");
 }
