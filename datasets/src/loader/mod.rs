@@ -58,7 +58,9 @@ impl LoaderError {
                 Some("lower the batch size, or select more of the corpus".to_owned())
             }
             Self::BadSample(_) => Some(
-                "prepare the corpus again, or set on_bad = \"skip\" to go on without such samples".to_owned(),
+                "delete the corpus's folder and prepare it again, or set `data.on_bad` to \"skip\" to train without \
+                 such samples"
+                    .to_owned(),
             ),
             _ => None,
         }

@@ -44,6 +44,9 @@ struct Import {
     /// Height and width of drawn pictures in pixels; the corpus's own choice by default
     #[arg(long, value_name = "PIXELS")]
     side: Option<usize>,
+    /// Set another option of the corpus; may be given several times
+    #[arg(long = "set", value_name = "OPTION=VALUE")]
+    set: Vec<String>,
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
@@ -57,7 +60,7 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
 
 fn import(args: &Import) -> miette::Result<()> {
     let importer = importer(&args.corpus).map_err(|error| usage(&error))?;
-    let options = args.side.map_or(Value::Null, |side| json!({"side": side}));
+    let options = options(args)?;
     let progress = RefCell::new(None::<Progress>);
     let corpus = importer.import(&options, &args.out, &|done, total, what| {
         let mut progress = progress.borrow_mut();
@@ -78,6 +81,28 @@ fn import(args: &Import) -> miette::Result<()> {
     };
     let (n_pictures, n_sounds) = (count(|entry| entry.image.is_some()), count(|entry| entry.audio.is_some()));
     print(&format!("{}: {n_pictures} pictures and {n_sounds} recordings\n", args.out.display()))
+}
+
+/// The corpus's options as its importer reads them.
+fn options(args: &Import) -> Result<Value, UsageError> {
+    let mut options = serde_json::Map::new();
+    for argument in &args.set {
+        let (key, value) = argument.split_once('=').ok_or_else(|| UsageError {
+            message: format!("expected OPTION=VALUE, got `--set {argument}`"),
+            hint: Some("for example `--set n_known=20`".to_owned()),
+        })?;
+        // a TOML value where it is one, else words
+        let parsed = toml::from_str::<toml::Table>(&format!("value = {value}"));
+        let value = match parsed.ok().and_then(|mut table| table.remove("value")) {
+            Some(value) => json!(value),
+            None => json!(value),
+        };
+        options.insert(key.trim().to_owned(), value);
+    }
+    if let Some(side) = args.side {
+        options.insert("side".to_owned(), json!(side));
+    }
+    Ok(if options.is_empty() { Value::Null } else { Value::Object(options) })
 }
 
 fn usage(error: &ImportError) -> UsageError {

@@ -1,5 +1,7 @@
 //! `triptych list`: what an experiment can be made of.
 
+use miette::IntoDiagnostic;
+use serde_json::{Value, json};
 use triptych_datasets::corpora::CORPORA;
 use triptych_encoders::audio::AudioEncoderConfig;
 use triptych_encoders::text::TextEncoderConfig;
@@ -15,10 +17,14 @@ use crate::diagnostic::print;
 #[command(after_help = "\
 Examples:
   triptych list
-  triptych list objectives")]
+  triptych list objectives
+  triptych list metrics --json | jq -r '.metrics[].name'")]
 pub(crate) struct Args {
     /// Show one registry alone
     registry: Option<String>,
+    /// Print a JSON object of lists
+    #[arg(long)]
+    json: bool,
 }
 
 /// A named list of things that a config can name.
@@ -76,8 +82,17 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
             found
         }
     };
+    if args.json {
+        let registries: serde_json::Map<String, Value> = chosen.into_iter().map(json_section).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&registries).into_diagnostic()?));
+    }
     let sections: Vec<String> = chosen.into_iter().map(section).collect();
     print(&sections.join("\n"))
+}
+
+fn json_section(registry: &Registry) -> (String, Value) {
+    let entries = (registry.entries)().into_iter().map(|(name, about)| json!({"name": name, "about": about}));
+    (registry.name.to_owned(), entries.collect())
 }
 
 fn section(registry: &Registry) -> String {

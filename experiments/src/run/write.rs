@@ -41,6 +41,9 @@ impl Diagnostic for WriteError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 format!("free some space and {again}")
             }
+            io::ErrorKind::FileTooLarge => {
+                format!("raise the limit on the size of files (`ulimit -f`) and {again}")
+            }
             io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
                 "the folder is read-only for this user: make it writable, or name another one with `--out`"
                     .to_owned()

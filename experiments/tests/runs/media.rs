@@ -1,0 +1,154 @@
+//! Captions, transcripts and searches of single files, good and bad.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use triptych_datasets::shard::Corpus;
+
+use crate::fixture::{Desk, stderr};
+
+/// A picture and a recording of the run's corpus.
+fn media(run: &Path) -> (Vec<u8>, Vec<u8>) {
+    let corpus = Corpus::open(run.join("corpus")).unwrap();
+    let find = |id_end: &str| corpus.entries().iter().position(|entry| entry.id.ends_with(id_end)).unwrap();
+    let (png, _) = corpus.image_bytes(find("/twemoji")).unwrap().unwrap();
+    let (wav, _) = corpus.audio_bytes(find("/slt")).unwrap().unwrap();
+    (png.to_vec(), wav.to_vec())
+}
+
+fn json(text: &[u8]) -> Vec<Value> {
+    serde_json::from_slice(text).unwrap()
+}
+
+#[test]
+fn good_files_are_answered_and_bad_ones_named() {
+    let desk = Desk::new();
+    let run = desk.trained("run");
+    let (png, wav) = media(&run);
+    let write = |name: &str, bytes: &[u8]| fs::write(desk.path(name), bytes).unwrap();
+    write("good.png", &png);
+    write("renamed.jpg", &png);
+    write("cut.png", &png[..png.len() / 2]);
+    write("good.wav", &wav);
+    write("renamed.mp3", &wav);
+    write("header.wav", &wav[..44]);
+    write("garbage.bin", &b"neither a picture nor a sound, but words".repeat(40));
+    write("empty.png", b"");
+
+    for (command, good, bad) in [
+        (
+            "caption",
+            ["good.png", "renamed.jpg"],
+            ["cut.png", "garbage.bin", "empty.png", "good.wav", "absent.png", "run"],
+        ),
+        (
+            "transcribe",
+            ["good.wav", "renamed.mp3"],
+            ["header.wav", "garbage.bin", "empty.png", "good.png", "absent.wav", "run"],
+        ),
+    ] {
+        desk.succeed(&[command, "run", good[0]]);
+        // the bad ones between the good ones
+        let files = [&good[..1], &bad[..], &good[1..]].concat();
+        let output = desk.run(&[&[command, "run", "--json"], &files[..]].concat());
+        let message = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        let lines = message.lines().collect::<Vec<_>>();
+        for (line, file) in lines.iter().zip(bad) {
+            assert!(line.starts_with(&format!("error: {file}: ")), "{command}: {line}");
+            assert!(line.len() > format!("error: {file}: ").len() + 10, "{command}: {line}");
+        }
+        assert_eq!(lines[bad.len()..], ["error: 6 of 8 files cannot be used; the reasons are above"]);
+        let records = json(&output.stdout);
+        let answered = records.iter().filter(|record| record["text"].is_string()).collect::<Vec<_>>();
+        assert_eq!(answered.iter().map(|record| record["file"].as_str().unwrap()).collect::<Vec<_>>(), good);
+        // the same content under another name
+        assert_eq!(answered[0]["text"], answered[1]["text"]);
+        assert!(answered[0]["confidence"].as_f64().unwrap() <= 0.0);
+        assert_eq!(records.iter().filter(|record| record["problem"].is_string()).count(), bad.len());
+    }
+}
+
+#[test]
+fn pictures_are_found_by_words_speech_and_pictures() {
+    let desk = Desk::new();
+    let run = desk.trained("run");
+    let (png, wav) = media(&run);
+    fs::write(desk.path("query.png"), png).unwrap();
+    fs::write(desk.path("query.wav"), wav).unwrap();
+    for query in ["red heart", "query.png", "query.wav"] {
+        let found =
+            json(desk.succeed(&["search", "run", query, "--top", "3", "--json", "--quiet"]).as_bytes());
+        assert_eq!(found.len(), 3, "{query}");
+        let similarities =
+            found.iter().map(|found| found["similarity"].as_f64().unwrap()).collect::<Vec<_>>();
+        assert!(similarities.is_sorted_by(|a, b| a >= b), "{query}: {similarities:?}");
+        assert!(found.iter().all(|found| found["split"] == "test" && found["caption"].is_string()));
+        if query == "query.png" {
+            // it is one of those searched
+            assert!(similarities[0] > 0.999, "{similarities:?}");
+        }
+    }
+    let text = desk.succeed(&["search", "run", "red heart", "--split", "all", "--top", "100", "--quiet"]);
+    // eight concepts in three styles
+    assert_eq!(text.lines().count(), 24);
+    let message = desk.fail(1, &["search", "run", "absent.wav"]);
+    assert!(message.starts_with("error: absent.wav: cannot be read: "), "{message}");
+    let message = desk.fail(2, &["search", "run", " "]);
+    assert!(
+        message.starts_with("error: expected words or a file to search by, got \" \"\n  hint: "),
+        "{message}"
+    );
+    let message = desk.fail(2, &["search", "run", "red heart", "--split", "validation"]);
+    assert!(
+        message.contains("has no pictures in that split\n  hint: `--split all` searches all 24"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_run_that_is_not_there_or_not_trained_is_told() {
+    let desk = Desk::new();
+    fs::create_dir(desk.path("empty")).unwrap();
+    for arguments in
+        [["caption", "empty", "a.png"], ["transcribe", "empty", "a.wav"], ["search", "absent", "cat"]]
+    {
+        let message = desk.fail(1, &arguments);
+        assert!(message.contains(" is not a run: it has no config.toml\n  hint: "), "{message}");
+    }
+    let untrained = desk.path("untrained");
+    fs::create_dir(&untrained).unwrap();
+    let config = desk.succeed(&["config", "check", "tiny.toml"]);
+    assert!(config.contains("is good"));
+    fs::copy(desk.path("tiny.toml"), untrained.join("config.toml")).unwrap();
+    let message = desk.fail(1, &["caption", "untrained", "a.png"]);
+    let expected = "error: untrained has no checkpoint\n  hint: train it first: `triptych train \
+                    untrained/config.toml --out untrained`\n";
+    assert_eq!(message, expected);
+}
+
+#[test]
+fn corpora_are_imported_by_name_with_options() {
+    let desk = Desk::new();
+    let message = desk.fail(2, &["data", "import", "emojo", "--out", "data"]);
+    assert!(
+        message.contains("expected one of the corpora emoji") && message.contains("triptych list"),
+        "{message}"
+    );
+    let message = desk.fail(2, &["data", "import", "emoji", "--out", "data", "--side", "4"]);
+    assert!(message.contains("side: expected 8 to 1024 pixels, got 4"), "{message}");
+    let message = desk.fail(2, &["data", "import", "emoji", "--out", "data", "--set", "sides=4"]);
+    assert!(message.contains("unknown field `sides`, expected one of `side`"), "{message}");
+    assert!(!desk.path("data").exists());
+
+    let import = ["data", "import", "emoji", "--out", "data", "--side", "16", "--quiet", "--set"];
+    let options =
+        ["n_known=5", "--set", "n_unknown=1", "--set", "voices=[\"kal16\"]", "--set", "styles=[\"noto\"]"];
+    let told = desk.succeed(&[&import[..], &options[..]].concat());
+    assert_eq!(told, "data: 6 pictures and 6 recordings\n");
+    let index = fs::metadata(desk.path("data/index.json")).unwrap().modified().unwrap();
+    desk.succeed(&[&import[..], &options[..]].concat());
+    assert_eq!(fs::metadata(desk.path("data/index.json")).unwrap().modified().unwrap(), index, "made twice");
+    desk.succeed(&["config", "check", "tiny.toml", "--set", "data.corpus.folder=data"]);
+}
