@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::fixture::{Desk, assert_same_end, checkpoint_path, losses, stderr};
 
 /// Longest wait for a moment to come.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// When to kill.
 enum Moment {
@@ -106,11 +106,12 @@ fn a_run_killed_again_and_again_ends_as_if_nothing_had_happened() {
 #[cfg(unix)]
 fn ctrl_c_saves_says_how_to_go_on_and_changes_nothing() {
     let desk = Desk::new();
-    let steps = "train.steps=400";
-    let with = |name: &'static str| ["train", "tiny.toml", "--out", name, "--set", steps, "--quiet"];
+    // long enough to be at work still when the signal comes
+    let longer = ["--set", "train.steps=300", "--set", "train.checkpoint_every=50", "--quiet"];
+    let with = |name: &'static str| [&["train", "tiny.toml", "--out", name][..], &longer].concat();
     let run = desk.path("interrupted");
     let mut child = desk.triptych(&with("interrupted")).stderr(Stdio::piped()).spawn().unwrap();
-    let moment = Moment::Exists("checkpoints/step-000003.safetensors");
+    let moment = Moment::Exists("checkpoints/step-000050.safetensors");
     assert!(wait_for(&moment, &mut child, &run), "it ended before it could be interrupted");
     let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
@@ -120,9 +121,9 @@ fn ctrl_c_saves_says_how_to_go_on_and_changes_nothing() {
     let (first, hint) = message.trim().split_once('\n').unwrap();
     let step = first.strip_prefix("error: interrupted: stopped at step ").unwrap();
     let (step, rest) = step.split_once(' ').unwrap();
-    assert_eq!(rest, "of 400, saved in interrupted");
+    assert_eq!(rest, "of 300, saved in interrupted");
     assert!(checkpoint_path(&run, step.parse().unwrap()).exists(), "{message}");
-    let again = "triptych train tiny.toml --out interrupted --set train.steps=400 --quiet";
+    let again = format!("triptych train tiny.toml --out interrupted {}", longer.join(" "));
     assert_eq!(hint, format!("  hint: go on with `{again}`"));
 
     desk.succeed(&with("interrupted"));
