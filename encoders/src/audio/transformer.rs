@@ -45,10 +45,23 @@ impl AudioTransformerConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, n_mels: usize, init: &mut Initializer) -> Result<AudioTransformer, ConfigError> {
+        if self.max_tokens == 0 || n_mels == 0 || self.stem.contains(&0) {
+            return Err(ConfigError::new(format!(
+                "an audio encoder needs room for a token, mel bands and channels, got max_tokens {}, n_mels {n_mels} \
+                 and stem {:?}",
+                self.max_tokens, self.stem
+            )));
+        }
         let mut channels_in = n_mels;
         let mut convolutions = Vec::with_capacity(self.stem.len());
         for &channels_out in &self.stem {
-            convolutions.push(ConvolutionBlock::new([channels_in, channels_out], [3, 1], [2, 1], [1, 0], init));
+            convolutions.push(ConvolutionBlock::new(
+                [channels_in, channels_out],
+                [3, 1],
+                [2, 1],
+                [1, 0],
+                init,
+            ));
             channels_in = channels_out;
         }
         let d_model = self.transformer.d_model;
@@ -89,7 +102,8 @@ impl AudioTransformer {
         let [batch, n_frames, n_mels] = frames.dims();
         // what lies behind a row's end must not reach it through a convolution
         let is_pad = padding(&input.lengths, n_frames, &device);
-        let frames = frames.mask_fill(is_pad.reshape([batch, n_frames, 1]).expand([batch, n_frames, n_mels]), 0.0);
+        let frames =
+            frames.mask_fill(is_pad.reshape([batch, n_frames, 1]).expand([batch, n_frames, n_mels]), 0.0);
         let mut map = frames.reshape([batch, n_frames, 1, n_mels]);
         let mut lengths = input.lengths.clone();
         for block in &self.convolutions {
@@ -109,8 +123,8 @@ impl AudioTransformer {
 
     /// Tokens that carry sound, of each row.
     pub fn token_lengths(&self, frame_lengths: &[usize]) -> Vec<usize> {
-        self.convolutions
-            .iter()
-            .fold(frame_lengths.to_vec(), |lengths, _| lengths.iter().map(|length| length.div_ceil(2)).collect())
+        self.convolutions.iter().fold(frame_lengths.to_vec(), |lengths, _| {
+            lengths.iter().map(|length| length.div_ceil(2)).collect()
+        })
     }
 }

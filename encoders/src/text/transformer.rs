@@ -36,6 +36,12 @@ impl TextTransformerConfig {
     /// When sizes do not fit together.
     pub fn init(&self, n_vocab: usize, init: &mut Initializer) -> Result<TextTransformer, ConfigError> {
         let d_model = self.transformer.d_model;
+        if self.max_tokens == 0 || n_vocab == 0 {
+            return Err(ConfigError::new(format!(
+                "a text encoder needs room for a token and a vocabulary, got max_tokens {} and {n_vocab} token ids",
+                self.max_tokens
+            )));
+        }
         Ok(TextTransformer {
             embedding: Embedding::new(n_vocab, d_model, init),
             positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
