@@ -27,7 +27,7 @@ use crate::sequence::{FusedSequence, Segment};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackboneConfig {
-    /// Longest causal text in tokens, begin mark included.
+    /// Longest causal text in tokens, begin mark included; so one more than the longest text.
     pub max_causal_tokens: usize,
     /// The blocks.
     pub transformer: TransformerConfig,
@@ -42,6 +42,11 @@ impl BackboneConfig {
         }
     }
 
+    /// One small configuration of every backbone, for tests.
+    pub fn registry() -> Vec<(&'static str, Self)> {
+        vec![("transformer", Self::tiny())]
+    }
+
     /// Random weights. `d_encoders` are the widths of the text, image and audio tokens, in the order of
     /// [`Modality::ALL`]; `n_vocab` is the number of token ids of the causal text.
     ///
@@ -54,6 +59,13 @@ impl BackboneConfig {
         init: &mut Initializer,
     ) -> Result<Backbone, ConfigError> {
         let d_model = self.transformer.d_model;
+        if self.max_causal_tokens == 0 || n_vocab == 0 {
+            return Err(ConfigError::new(format!(
+                "a backbone needs room for a begin mark and a vocabulary, got max_causal_tokens {} and {n_vocab} token \
+                 ids",
+                self.max_causal_tokens
+            )));
+        }
         Ok(Backbone {
             inputs: d_encoders.iter().map(|&d_encoder| Linear::new(d_encoder, d_model, init)).collect(),
             modalities: init.truncated_normal([Modality::ALL.len(), d_model], 0.02),
@@ -167,7 +179,10 @@ impl Backbone {
         max_causal_tokens
     }
 
-    fn join(&self, inputs: &[TokenSequence]) -> (Tensor<3>, Tensor<2, Bool>, Vec<(Segment, std::ops::Range<usize>)>) {
+    fn join(
+        &self,
+        inputs: &[TokenSequence],
+    ) -> (Tensor<3>, Tensor<2, Bool>, Vec<(Segment, std::ops::Range<usize>)>) {
         assert!(!inputs.is_empty(), "the backbone needs at least one modality");
         let modalities = self.modalities.val();
         let (mut tokens, mut is_pad, mut spans) = (Vec::new(), Vec::new(), Vec::new());

@@ -1,0 +1,200 @@
+//! Any subset of the modalities, with or without a causal text.
+
+use burn::prelude::*;
+use burn::tensor::Tolerance;
+use triptych_encoders::Modality;
+use triptych_encoders::layers::initializer::Initializer;
+use triptych_fusion::backbone::BackboneConfig;
+use triptych_fusion::sequence::{FusedSequence, Segment};
+
+use crate::{
+    N_VOCAB, Row, TOLERANCE, WIDTHS, backbones, config, noise, parameters, row, sequence, subsets, text,
+};
+
+/// The rows of each modality and their width.
+fn rows(modality: Modality) -> ([Row; 3], usize) {
+    match modality {
+        Modality::Text => ([row(1, 4), row(2, 2), row(3, 5)], 5),
+        Modality::Image => ([row(4, 4), row(5, 4), row(6, 4)], 4),
+        Modality::Audio => ([row(7, 7), row(8, 1), row(9, 3)], 7),
+    }
+}
+
+fn projected(tokens: Tensor<2>) -> Tensor<1> {
+    let [n, d] = tokens.dims();
+    let weights = TensorData::new((0..n * d).map(|place| noise(99, place)).collect::<Vec<_>>(), [n, d]);
+    let weights = Tensor::<2>::from_data(weights, &tokens.device());
+    (tokens * weights).sum()
+}
+
+/// One row's tokens that are not padding.
+fn valid(fused: &FusedSequence, row: usize) -> TensorData {
+    let [_, n_tokens, d_model] = fused.tokens.dims();
+    let is_pad = fused.is_pad.clone().narrow(0, row, 1).into_data().iter::<bool>().collect::<Vec<_>>();
+    let places = (0..n_tokens).filter(|&place| !is_pad[place]).map(|place| place as i64).collect::<Vec<_>>();
+    let n = places.len();
+    let places = Tensor::<1, Int>::from_data(TensorData::new(places, [n]), &fused.tokens.device());
+    fused.tokens.clone().narrow(0, row, 1).reshape([n_tokens, d_model]).select(0, places).into_data()
+}
+
+#[test]
+fn every_subset_gives_finite_tokens_and_a_span_for_each_input() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        for subset in subsets() {
+            let inputs = subset.iter().map(|&modality| {
+                let (rows, width) = rows(modality);
+                sequence(modality, &rows, width, 9, &device)
+            });
+            let inputs = inputs.collect::<Vec<_>>();
+            let widths = subset.iter().map(|&modality| rows(modality).1).collect::<Vec<_>>();
+            let fused = backbone.forward(&inputs);
+            let [batch, n_tokens, d_model] = fused.tokens.dims();
+            assert_eq!((batch, n_tokens), (3, widths.iter().sum()), "{name}, {subset:?}");
+            assert_eq!(fused.is_pad.dims(), [batch, n_tokens], "{name}, {subset:?}");
+            assert!(fused.tokens.clone().into_data().iter::<f32>().all(f32::is_finite), "{name}, {subset:?}");
+            for (input, width) in inputs.iter().zip(widths) {
+                let span = fused.span(Segment::Encoded(input.modality)).expect("a span of each input");
+                assert_eq!(span.dims(), [batch, width, d_model], "{name}, {subset:?}");
+            }
+            assert!(fused.span(Segment::Causal).is_none(), "{name}, {subset:?}");
+            for absent in Modality::ALL.into_iter().filter(|modality| !subset.contains(modality)) {
+                assert!(fused.span(Segment::Encoded(absent)).is_none(), "{name}, {subset:?}");
+            }
+            let fused =
+                backbone.forward_causal(&inputs, &text(&[row(1, 3), row(2, 1), row(3, 2)], 3, 9, &device));
+            let causal = fused.span(Segment::Causal).expect("a span of the text");
+            assert_eq!(causal.dims(), [batch, 3, d_model], "{name}, {subset:?}");
+        }
+    }
+}
+
+#[test]
+fn a_gradient_reaches_every_parameter() {
+    let device = Device::flex().autodiff();
+    for (name, backbone) in backbones(&device) {
+        let inputs = Modality::ALL.map(|modality| {
+            let (rows, width) = rows(modality);
+            sequence(modality, &rows, width, 9, &device)
+        });
+        let fused =
+            backbone.forward_causal(&inputs, &text(&[row(1, 3), row(2, 1), row(3, 2)], 3, 9, &device));
+        let causal = fused.span(Segment::Causal).expect("a span of the text");
+        let [batch, n_tokens, d_model] = causal.dims();
+        let logits = backbone.vocabulary_logits(causal.reshape([batch * n_tokens, d_model]));
+        parameters::assert_gradient_everywhere(&backbone, &projected(logits).backward(), name);
+    }
+}
+
+#[test]
+fn every_input_of_every_subset_reaches_the_text_and_the_other_inputs() {
+    let device = Device::flex().autodiff();
+    for (name, backbone) in backbones(&device) {
+        for subset in subsets() {
+            let inputs = subset.iter().map(|&modality| {
+                let mut input = sequence(modality, &[row(5, 4)], 4, 9, &device);
+                input.tokens = input.tokens.require_grad();
+                input
+            });
+            let inputs = inputs.collect::<Vec<_>>();
+            let words = text(&[row(1, 3)], 3, 9, &device);
+            for (segment, _) in backbone.forward_causal(&inputs, &words).spans {
+                // a graph can be walked once
+                let fused = backbone.forward_causal(&inputs, &words);
+                let span = fused.span(segment).expect("listed");
+                let [_, n_tokens, d_model] = span.dims();
+                let gradients = projected(span.reshape([n_tokens, d_model])).backward();
+                for input in &inputs {
+                    let gradient = input.tokens.grad(&gradients).expect("inputs are tracked").into_data();
+                    let what = format!("{name}: {:?} to {segment:?} of {subset:?}", input.modality);
+                    assert!(gradient.iter::<f32>().all(|value| value.is_finite() && value != 0.0), "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn configs_round_trip_and_refuse_unknown_keys() {
+    for (_, config) in BackboneConfig::registry() {
+        config::assert_round_trips(&config);
+    }
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused() {
+    let init = &mut Initializer::new(1, &Device::flex());
+    for (name, config) in BackboneConfig::registry() {
+        assert!(config.init(WIDTHS, 0, init).is_err(), "{name}: no vocabulary");
+        let config = BackboneConfig { max_causal_tokens: 0, ..config };
+        let error = config.init(WIDTHS, N_VOCAB, init).expect_err("no room for a begin mark");
+        assert!(error.to_string().contains("max_causal_tokens 0"), "{error}");
+    }
+}
+
+#[test]
+fn saved_parameters_give_the_same_outputs() {
+    let device = Device::flex();
+    for (name, config) in BackboneConfig::registry() {
+        let [trained, other] = [1, 2].map(|seed| {
+            config.init(WIDTHS, N_VOCAB, &mut Initializer::new(seed, &device)).expect("sizes fit together")
+        });
+        let (rows, width) = rows(Modality::Audio);
+        let input = [sequence(Modality::Audio, &rows, width, 9, &device)];
+        let words = text(&[row(1, 3), row(2, 1), row(3, 2)], 3, 9, &device);
+        let output = |backbone: &triptych_fusion::backbone::Backbone| {
+            backbone.forward_causal(&input, &words).tokens.into_data()
+        };
+        assert_ne!(output(&trained), output(&other), "{name}");
+        let loaded = parameters::load(other, parameters::save(&trained));
+        assert_eq!(output(&trained), output(&loaded), "{name}");
+    }
+}
+
+#[test]
+fn padding_content_does_not_change_outputs_or_gradients() {
+    let device = Device::flex().autodiff();
+    for (name, backbone) in backbones(&device) {
+        for subset in subsets() {
+            let run = |filler| {
+                let inputs = subset.iter().map(|&modality| {
+                    let (rows, width) = rows(modality);
+                    sequence(modality, &rows, width, filler, &device)
+                });
+                let words = text(&[row(1, 3), row(2, 1), row(3, 2)], 3, filler, &device);
+                let fused = backbone.forward_causal(&inputs.collect::<Vec<_>>(), &words);
+                let valid = (0..3).map(|row| valid(&fused, row)).collect::<Vec<_>>();
+                let [batch, n_tokens, d_model] = fused.tokens.dims();
+                let is_pad = fused.is_pad.reshape([batch, n_tokens, 1]).expand([batch, n_tokens, d_model]);
+                let tokens = fused.tokens.mask_fill(is_pad, 0.0).reshape([batch * n_tokens, d_model]);
+                (valid, parameters::gradients(&backbone, &projected(tokens).backward()))
+            };
+            assert!(run(9) == run(10), "{name}, {subset:?}");
+        }
+    }
+}
+
+#[test]
+fn neighbours_in_a_batch_do_not_change_outputs() {
+    let device = Device::flex();
+    for (_, backbone) in backbones(&device) {
+        for subset in subsets() {
+            let words = [row(1, 3), row(2, 1), row(3, 2)];
+            let inputs = subset.iter().map(|&modality| {
+                let (rows, width) = rows(modality);
+                sequence(modality, &rows, width, 9, &device)
+            });
+            let together = backbone.forward_causal(&inputs.collect::<Vec<_>>(), &text(&words, 3, 9, &device));
+            for idx in 0..3 {
+                let inputs = subset.iter().map(|&modality| {
+                    let row = rows(modality).0[idx];
+                    sequence(modality, &[row], row.length, 9, &device)
+                });
+                let words = text(&[words[idx]], words[idx].length, 9, &device);
+                let alone = backbone.forward_causal(&inputs.collect::<Vec<_>>(), &words);
+                valid(&together, idx)
+                    .assert_approx_eq::<f32>(&valid(&alone, 0), Tolerance::absolute(TOLERANCE));
+            }
+        }
+    }
+}
