@@ -2,12 +2,11 @@
 
 use burn::prelude::*;
 use triptych_datasets::batch::TextBatch;
-use triptych_encoders::input::padding;
 use triptych_encoders::layers::ops;
 use triptych_encoders::{Modality, TextInput, TokenSequence};
 use triptych_fusion::sequence::{FusedSequence, Segment};
 
-use super::context::{PAD_ID, select_texts, shared_rows};
+use super::context::{PAD_ID, select_texts};
 use super::{Objective, StepContext};
 
 /// CoCa's and big_vision's captioners train without; 0.1 since Vaswani et al. 2017 for small data.
@@ -74,17 +73,9 @@ pub(super) fn with_texts(
     context: &StepContext<'_>,
     source: Modality,
 ) -> Option<(TokenSequence, Vec<Vec<u32>>, Vec<usize>)> {
-    let text = context.text_batch()?;
-    let (encoded, rows) = context.encoded(source)?;
-    let (places, text_places) = shared_rows(rows, &text.rows);
-    if places.is_empty() {
-        return None;
-    }
-    let texts = select_texts(text, &text_places);
-    if places.len() == rows.len() {
-        return Some((encoded.clone(), texts, places));
-    }
-    Some((encoded.select(&context.indices(&places)), texts, places))
+    let [places, text_places] = context.paired(source, Modality::Text)?;
+    let texts = select_texts(context.text_batch()?, &text_places);
+    Some((context.encoded_at(source, &places)?, texts, places))
 }
 
 /// Texts as the decoder reads and is to write them.
@@ -93,7 +84,7 @@ struct CausalText {
     input: TextInput,
     /// `[batch * n_tokens]`: `t1 .. tn end`
     targets: Tensor<1, Int>,
-    /// `[batch * n_tokens]`, 0 on padding
+    /// `[batch * n_tokens]`, 0 on padding and where a text was cut
     weight: Tensor<1>,
 }
 
@@ -104,21 +95,23 @@ impl CausalText {
         let n_tokens = (longest + 1).min(context.model.backbone.max_causal_tokens());
         let (mut ids, mut targets, mut weight, mut lengths) = (vec![], vec![], vec![], vec![]);
         for text in texts {
+            let is_cut = text.len() >= n_tokens;
             let text = &text[..text.len().min(n_tokens - 1)];
+            // where a text is cut it does not end
+            let n_written = if is_cut { text.len() } else { text.len() + 1 };
             let row = |before: Option<u32>, after: Option<u32>| {
                 let tokens = before.into_iter().chain(text.iter().copied()).chain(after);
                 tokens.chain(std::iter::repeat(PAD_ID)).take(n_tokens).collect::<Vec<_>>()
             };
             ids.extend(row(Some(context.token_ids.begin), None));
             targets.extend(row(None, Some(context.token_ids.end)).into_iter().map(i64::from));
-            weight.extend((0..n_tokens).map(|idx| if idx <= text.len() { 1.0f32 } else { 0.0 }));
+            weight.extend((0..n_tokens).map(|idx| if idx < n_written { 1.0f32 } else { 0.0 }));
             lengths.push(text.len() + 1);
         }
         let device = context.device();
         let n = targets.len();
         let batch = TextBatch { rows: (0..texts.len()).collect(), ids, lengths, n_tokens };
         let input = TextInput::new(&batch, device);
-        debug_assert_eq!(padding(&batch.lengths, n_tokens, device).dims(), input.is_pad.dims());
         Self {
             input,
             targets: Tensor::from_data(TensorData::new(targets, [n]), device),

@@ -40,6 +40,7 @@ pub struct StepContext<'a> {
     device: Device,
     seed: u64,
     step: u64,
+    audio_input: OnceCell<AudioInput>,
     text: OnceCell<TokenSequence>,
     image: OnceCell<TokenSequence>,
     audio: OnceCell<TokenSequence>,
@@ -63,6 +64,7 @@ impl<'a> StepContext<'a> {
             device: device.clone(),
             seed,
             step,
+            audio_input: OnceCell::new(),
             text: OnceCell::new(),
             image: OnceCell::new(),
             audio: OnceCell::new(),
@@ -110,9 +112,35 @@ impl<'a> StepContext<'a> {
             }
             Modality::Audio => {
                 let batch = self.audio_batch()?;
-                let encode = || self.model.encode_audio(&AudioInput::new(batch, &self.device));
+                let encode = || self.model.encode_audio(self.audio_input().expect("the batch has sounds"));
                 Some((self.audio.get_or_init(encode), &batch.rows))
             }
+        }
+    }
+
+    /// The batch's sounds on the device.
+    pub fn audio_input(&self) -> Option<&AudioInput> {
+        let batch = self.audio_batch()?;
+        Some(self.audio_input.get_or_init(|| AudioInput::new(batch, &self.device)))
+    }
+
+    /// Where the rows that have both modalities lie in the batch of each; `None` when no row has both.
+    pub fn paired(&self, a: Modality, b: Modality) -> Option<[Vec<usize>; 2]> {
+        let (a, b) = shared_rows(self.rows(a)?, self.rows(b)?);
+        (!a.is_empty()).then_some([a, b])
+    }
+
+    /// The encoded rows at `places` of their modality's batch, which rise.
+    pub fn encoded_at(&self, modality: Modality, places: &[usize]) -> Option<TokenSequence> {
+        let (tokens, rows) = self.encoded(modality)?;
+        Some(if places.len() == rows.len() { tokens.clone() } else { tokens.select(&self.indices(places)) })
+    }
+
+    fn rows(&self, modality: Modality) -> Option<&'a [usize]> {
+        match modality {
+            Modality::Text => self.text_batch().map(|batch| batch.rows.as_slice()),
+            Modality::Image => self.image_batch().map(|batch| batch.rows.as_slice()),
+            Modality::Audio => self.audio_batch().map(|batch| batch.rows.as_slice()),
         }
     }
 
@@ -134,17 +162,14 @@ impl<'a> StepContext<'a> {
 }
 
 /// Where the rows that two modalities share lie in each; both lists rise.
-pub(crate) fn shared_rows(a: &[usize], b: &[usize]) -> (Vec<usize>, Vec<usize>) {
+fn shared_rows(a: &[usize], b: &[usize]) -> (Vec<usize>, Vec<usize>) {
     let place = |row: &usize| b.binary_search(row).ok();
     a.iter().enumerate().filter_map(|(idx, row)| Some((idx, place(row)?))).unzip()
 }
 
 /// The rows of a text batch at `places`.
 pub(crate) fn select_texts(text: &TextBatch, places: &[usize]) -> Vec<Vec<u32>> {
-    places
-        .iter()
-        .map(|&place| text.ids[place * text.n_tokens..][..text.lengths[place]].to_vec())
-        .collect()
+    places.iter().map(|&place| text.ids[place * text.n_tokens..][..text.lengths[place]].to_vec()).collect()
 }
 
 #[cfg(test)]

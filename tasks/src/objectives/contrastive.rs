@@ -4,14 +4,13 @@ use burn::prelude::*;
 use triptych_encoders::Modality;
 use triptych_encoders::layers::ops;
 
-use super::context::shared_rows;
 use super::{Objective, StepContext};
 
 /// Pictures with their texts.
 pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
     name: "contrast_image_text",
     about: "InfoNCE between pictures and texts",
-    modalities: [Modality::Image, Modality::Text],
+    modalities: &[Modality::Image, Modality::Text],
     scale_idx: 0,
 };
 
@@ -19,7 +18,7 @@ pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
 pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
     name: "contrast_audio_text",
     about: "InfoNCE between sounds and texts",
-    modalities: [Modality::Audio, Modality::Text],
+    modalities: &[Modality::Audio, Modality::Text],
     scale_idx: 1,
 };
 
@@ -27,7 +26,7 @@ pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
 pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
     name: "contrast_image_audio",
     about: "InfoNCE between pictures and sounds",
-    modalities: [Modality::Image, Modality::Audio],
+    modalities: &[Modality::Image, Modality::Audio],
     scale_idx: 2,
 };
 
@@ -35,7 +34,7 @@ pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
 pub(super) struct Contrastive {
     name: &'static str,
     about: &'static str,
-    modalities: [Modality; 2],
+    modalities: &'static [Modality; 2],
     scale_idx: usize,
 }
 
@@ -49,26 +48,17 @@ impl Objective for Contrastive {
     }
 
     fn needs(&self) -> &'static [Modality] {
-        match self.scale_idx {
-            0 => &[Modality::Image, Modality::Text],
-            1 => &[Modality::Audio, Modality::Text],
-            _ => &[Modality::Image, Modality::Audio],
-        }
+        self.modalities
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
-        let [(a, rows_a), (b, rows_b)] =
-            [context.encoded(self.modalities[0])?, context.encoded(self.modalities[1])?];
+        let [a, b] = *self.modalities;
+        // a pair alone has nothing to be told from
+        let [places_a, places_b] = context.paired(a, b).filter(|[places, _]| places.len() > 1)?;
+        let (a, b) = (context.encoded_at(a, &places_a)?, context.encoded_at(b, &places_b)?);
         let retrieval = &context.model.retrieval;
-        let (mut a, mut b) = (retrieval.embed(a), retrieval.embed(b));
-        if rows_a != rows_b {
-            let (places_a, places_b) = shared_rows(rows_a, rows_b);
-            a = a.select(0, context.indices(&places_a));
-            b = b.select(0, context.indices(&places_b));
-        }
-        let [n_pairs, _] = a.dims();
         let scale = retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
-        (n_pairs > 1).then(|| info_nce(a, b, scale))
+        Some(info_nce(retrieval.embed(&a), retrieval.embed(&b), scale))
     }
 }
 

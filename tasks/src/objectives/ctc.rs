@@ -1,8 +1,8 @@
 //! Connectionist temporal classification on the audio span of the fused sequence.
 
 use burn::prelude::*;
+use triptych_encoders::Modality;
 use triptych_encoders::layers::ops;
-use triptych_encoders::{AudioInput, Modality};
 use triptych_fusion::sequence::Segment;
 
 use super::caption::{with_texts, write};
@@ -32,14 +32,14 @@ impl Objective for Ctc {
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let head = context.model.ctc.as_ref()?;
-        let audio = context.audio_batch()?;
         let (_, texts, places) = with_texts(context, Modality::Audio)?;
         let (_, fused) = context.transcript(|| write(context, Modality::Audio))?;
         let logits = head.forward(fused.span(Segment::Encoded(Modality::Audio))?);
-        let lengths = context.model.audio_token_lengths(&AudioInput::new(audio, context.device()));
+        let lengths = context.model.audio_token_lengths(context.audio_input()?);
         let lengths = places.iter().map(|&place| lengths[place]).collect::<Vec<_>>();
         let losses = ops::ctc_loss(logits, &lengths, &texts, PAD_ID);
-        let share = texts.iter().map(|text| 1.0 / (text.len().max(1) * texts.len()) as f32).collect::<Vec<_>>();
+        let share =
+            texts.iter().map(|text| 1.0 / (text.len().max(1) * texts.len()) as f32).collect::<Vec<_>>();
         let share = Tensor::<1>::from_data(TensorData::new(share, [texts.len()]), context.device());
         Some((losses * share).sum())
     }

@@ -5,7 +5,6 @@ use triptych_encoders::layers::ops;
 use triptych_encoders::{ImageInput, Modality};
 use triptych_fusion::sequence::Segment;
 
-use super::caption::with_texts;
 use super::{Objective, StepContext};
 
 /// Share of the patches that are blanked (Xie et al. 2022, table 1).
@@ -39,13 +38,12 @@ impl Objective for MaskedImage {
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let head = context.model.patches.as_ref()?;
         let image = context.image_batch()?;
-        let (_, texts, places) = with_texts(context, Modality::Image)?;
-        let text = context.encoded(Modality::Text)?.0;
-        // pictures without a text are left out, as are texts without a picture
-        if places.len() != image.rows.len() || texts.len() != context.text_batch()?.rows.len() {
-            return None;
+        let [places, text_places] = context.paired(Modality::Image, Modality::Text)?;
+        let text = context.encoded_at(Modality::Text, &text_places)?;
+        let mut pixels = ImageInput::new(image, context.device()).pixels;
+        if places.len() != image.rows.len() {
+            pixels = pixels.select(0, context.indices(&places));
         }
-        let pixels = ImageInput::new(image, context.device()).pixels;
         let [batch, height, width, channels] = pixels.dims();
         let d_patch = head.weight.dims()[1];
         let side = (d_patch / channels).isqrt();
@@ -61,10 +59,11 @@ impl Objective for MaskedImage {
             }
         }
         let device = context.device();
-        let visible = Tensor::<6>::from_data(TensorData::new(visible, [batch, rows, 1, columns, 1, 1]), device);
+        let visible =
+            Tensor::<6>::from_data(TensorData::new(visible, [batch, rows, 1, columns, 1, 1]), device);
         let seen = pixels.clone().reshape([batch, rows, side, columns, side, channels]) * visible;
         let input = ImageInput { pixels: seen.reshape([batch, height, width, channels]) };
-        let fused = context.model.backbone.forward(&[context.model.encode_image(&input), text.clone()]);
+        let fused = context.model.backbone.forward(&[context.model.encode_image(&input), text]);
         let span = fused.span(Segment::Encoded(Modality::Image))?;
         let [_, n_tokens, d_model] = span.dims();
         let masked = context.indices(&masked);

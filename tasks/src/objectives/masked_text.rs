@@ -89,6 +89,8 @@ impl Objective for MaskedText {
         let n = targets.len();
         let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [n]), context.device());
         let weight = Tensor::<1>::ones([n], context.device());
-        (n > 0).then(|| ops::cross_entropy(context.model.backbone.vocabulary_logits(predicted), targets, weight, 0.0))
+        (n > 0).then(|| {
+            ops::cross_entropy(context.model.backbone.vocabulary_logits(predicted), targets, weight, 0.0)
+        })
     }
 }
