@@ -19,7 +19,7 @@ pub struct Marks {
 }
 
 /// Keeps the `n_beams` best texts of every row at each step, and gives the one with the best mean
-/// log-probability; one beam is greedy decoding.
+/// log-probability, end mark included; one beam is greedy decoding. A text that fills the causal segment is ended.
 ///
 /// A row's result depends neither on its neighbours in the batch nor on their number.
 ///
@@ -33,7 +33,10 @@ pub fn search(backbone: &Backbone, inputs: &[TokenSequence], marks: &Marks, n_be
     let beams_of = (0..batch).flat_map(|row| std::iter::repeat_n(row as i64, n_beams)).collect::<Vec<_>>();
     let mut state = state.select(&indices(beams_of, &device));
     let mut rows = (0..batch).map(|_| Row::new(marks.begin, n_beams)).collect::<Vec<_>>();
-    for _ in 1..backbone.max_causal_tokens() {
+    let n_steps = backbone.max_causal_tokens();
+    for step in 0..n_steps {
+        let may_write =
+            |id: u32| if step + 1 < n_steps { !marks.forbidden.contains(&id) } else { id == marks.end };
         let last = rows.iter().flat_map(|row| row.beams.iter().map(|beam| i64::from(beam.last))).collect();
         let logits = backbone.decode_next(indices(last, &device), &mut state);
         let [_, n_vocab] = logits.dims();
@@ -42,13 +45,16 @@ pub fn search(backbone: &Backbone, inputs: &[TokenSequence], marks: &Marks, n_be
         let mut parents = Vec::with_capacity(batch * n_beams);
         for (idx, row) in rows.iter_mut().enumerate() {
             let first = idx * n_beams;
-            let chosen = row.extend(&scores[first * n_vocab..(first + n_beams) * n_vocab], marks, n_beams);
+            let scores = &scores[first * n_vocab..(first + n_beams) * n_vocab];
+            let chosen = row.extend(scores, may_write, marks.end, n_beams);
             parents.extend(chosen.iter().map(|beam| (first + beam) as i64));
         }
         if rows.iter().all(|row| row.is_finished(n_beams)) {
             break;
         }
-        state = state.select(&indices(parents, &device));
+        if parents.iter().enumerate().any(|(beam, &parent)| parent != beam as i64) {
+            state = state.select(&indices(parents, &device));
+        }
     }
     rows.into_iter().map(Row::best).collect()
 }
@@ -82,7 +88,13 @@ impl Row {
     }
 
     /// Replaces the beams by their best continuations and gives the beam that each came from.
-    fn extend(&mut self, scores: &[f32], marks: &Marks, n_beams: usize) -> Vec<usize> {
+    fn extend(
+        &mut self,
+        scores: &[f32],
+        may_write: impl Fn(u32) -> bool,
+        end: u32,
+        n_beams: usize,
+    ) -> Vec<usize> {
         let n_vocab = scores.len() / n_beams;
         // what its neighbours still write must not add to a row that is finished
         let is_open = !self.is_finished(n_beams);
@@ -92,16 +104,14 @@ impl Row {
                 continue;
             }
             let scores = &scores[beam_idx * n_vocab..(beam_idx + 1) * n_vocab];
-            let mut ids = (0..n_vocab as u32).filter(|id| !marks.forbidden.contains(id)).collect::<Vec<_>>();
-            ids.sort_by(|&a, &b| scores[b as usize].total_cmp(&scores[a as usize]).then(a.cmp(&b)));
             // an end mark takes no beam on, so that one more candidate is needed
-            let best = ids.iter().take(n_beams + 1);
-            candidates.extend(best.map(|&id| (beam.log_probability + scores[id as usize], beam_idx, id)));
+            let best = best_ids(scores, n_beams + 1, &may_write);
+            candidates.extend(best.map(|id| (beam.log_probability + scores[id as usize], beam_idx, id)));
         }
         candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
         let (mut beams, mut parents) = (Vec::with_capacity(n_beams), Vec::with_capacity(n_beams));
         for (rank, &(log_probability, parent, id)) in candidates.iter().enumerate() {
-            if id == marks.end {
+            if id == end {
                 if is_open && rank < n_beams {
                     let ids = self.beams[parent].ids.clone();
                     let confidence = log_probability / (ids.len() + 1) as f32;
@@ -114,7 +124,7 @@ impl Row {
             }
         }
         while beams.len() < n_beams {
-            beams.push(Beam { ids: Vec::new(), last: marks.end, log_probability: f32::NEG_INFINITY });
+            beams.push(Beam { ids: Vec::new(), last: end, log_probability: f32::NEG_INFINITY });
             parents.push(0);
         }
         self.beams = beams;
@@ -125,17 +135,24 @@ impl Row {
         self.finished.len() >= n_beams
     }
 
-    /// The finished text of the best mean log-probability; if none is, the best unfinished one.
+    /// The finished text of the highest probability, the earliest of equals.
     fn best(self) -> Decoded {
-        let unfinished = self.beams.into_iter().map(|beam| Decoded {
-            confidence: beam.log_probability / beam.ids.len().max(1) as f32,
-            ids: beam.ids,
-        });
-        let candidates =
-            if self.finished.is_empty() { unfinished.collect::<Vec<_>>() } else { self.finished };
-        candidates
+        let log_probability = |text: &Decoded| text.confidence * (text.ids.len() + 1) as f32;
+        self.finished
             .into_iter()
-            .reduce(|best, other| if other.confidence > best.confidence { other } else { best })
-            .expect("a row has at least one beam")
+            .reduce(|best, other| if log_probability(&other) > log_probability(&best) { other } else { best })
+            .expect("the last step ends a text")
     }
+}
+
+/// The `n` ids of the highest scores among those that may be written, best first, the lower id first of equals.
+fn best_ids(scores: &[f32], n: usize, may_write: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
+    let order = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
+    let mut ids = (0..scores.len() as u32).filter(|&id| may_write(id)).collect::<Vec<_>>();
+    if ids.len() > n {
+        ids.select_nth_unstable_by(n - 1, order);
+        ids.truncate(n);
+    }
+    ids.sort_unstable_by(order);
+    ids.into_iter()
 }
