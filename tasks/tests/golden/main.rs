@@ -1,6 +1,8 @@
-//! The metrics against jiwer, pycocoevalcap and Whisper's normaliser: `metrics.py` beside this made the values.
+//! The metrics against jiwer, pycocoevalcap and Whisper's normaliser, InfoNCE against open_clip's: the scripts beside
+//! this made the values.
 
 mod captions;
+mod contrastive;
 mod transcripts;
 
 use std::path::Path;

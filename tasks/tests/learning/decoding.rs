@@ -1,0 +1,184 @@
+//! Greedy and beam search on the causal segment.
+
+use burn::prelude::*;
+use triptych_encoders::input::padding;
+use triptych_encoders::layers::initializer::Initializer;
+use triptych_encoders::{Modality, TextInput, TokenSequence};
+use triptych_fusion::backbone::{Backbone, BackboneConfig};
+use triptych_fusion::sequence::Segment;
+use triptych_tasks::decode::Decoded;
+use triptych_tasks::decode::causal::{Marks, search};
+
+use crate::parameters;
+
+const D_AUDIO: usize = 6;
+/// Padding, begin, end, mask, and three that are written.
+const N_VOCAB: usize = 7;
+const N_TEXTS: usize = 6;
+
+/// What other widths of padding leave of a mean log-probability.
+const TOLERANCE: f32 = 1e-4;
+
+fn marks() -> Marks {
+    Marks { begin: 1, end: 2, forbidden: vec![0, 1, 3] }
+}
+
+/// A backbone that is sure of what it writes, which depends on what it hears and wrote.
+fn backbone(max_causal_tokens: usize, seed: u64) -> Backbone {
+    let device = Device::flex();
+    let config = BackboneConfig { max_causal_tokens, ..BackboneConfig::tiny() };
+    let backbone =
+        config.init([D_AUDIO; 3], N_VOCAB, &mut Initializer::new(seed, &device)).expect("sizes fit");
+    let mut table = parameters::save(&backbone);
+    for (name, values) in &mut table {
+        let factor = if name.starts_with("causal") { 25.0 } else { 1.5 };
+        let sharper = values.iter::<f32>().map(|value| value * factor).collect::<Vec<_>>();
+        *values = TensorData::new(sharper, values.shape().clone());
+    }
+    parameters::load(backbone, table)
+}
+
+/// Rows of sound of the given lengths, padded to the longest; a row's content depends on its number alone.
+fn sounds(rows: &[(usize, usize)]) -> TokenSequence {
+    let width = rows.iter().map(|(_, length)| *length).max().expect("at least one row");
+    let tokens = rows.iter().flat_map(|&(row, _)| {
+        (0..width * D_AUDIO).map(move |place| ((row * 31 + place) as f32 * 12.9898).sin() * 2.0)
+    });
+    let tokens = TensorData::new(tokens.collect::<Vec<_>>(), [rows.len(), width, D_AUDIO]);
+    let lengths = rows.iter().map(|(_, length)| *length).collect::<Vec<_>>();
+    let device = Device::flex();
+    TokenSequence {
+        tokens: Tensor::from_data(tokens, &device),
+        is_pad: padding(&lengths, width, &device),
+        modality: Modality::Audio,
+    }
+}
+
+fn rows() -> Vec<(usize, usize)> {
+    [5, 1, 9, 3, 7, 2].into_iter().enumerate().collect()
+}
+
+/// Log-probabilities of what follows `begin` and `ids`, by a full pass without a cache.
+fn log_probabilities(backbone: &Backbone, sound: &TokenSequence, ids: &[u32]) -> Vec<f32> {
+    let device = Device::flex();
+    let ids = std::iter::once(marks().begin).chain(ids.iter().copied()).map(i64::from).collect::<Vec<_>>();
+    let n = ids.len();
+    let text = TextInput {
+        ids: Tensor::from_data(TensorData::new(ids, [1, n]), &device),
+        is_pad: padding(&[n], n, &device),
+    };
+    let causal = backbone.forward_causal(std::slice::from_ref(sound), &text).span(Segment::Causal);
+    let causal = causal.expect("a span of the text");
+    let [_, _, d_model] = causal.dims();
+    let logits = backbone.vocabulary_logits(causal.narrow(1, n - 1, 1).reshape([1, d_model]));
+    burn::tensor::activation::log_softmax(logits, 1).into_data().iter::<f32>().collect()
+}
+
+fn ordinary() -> impl Iterator<Item = u32> {
+    (0..N_VOCAB as u32).filter(|id| !marks().forbidden.contains(id) && *id != marks().end)
+}
+
+/// Mean log-probability of a text, end mark included.
+fn confidence(backbone: &Backbone, sound: &TokenSequence, ids: &[u32]) -> f32 {
+    let written = ids.iter().copied().chain([marks().end]).enumerate();
+    let total = written
+        .map(|(place, id)| log_probabilities(backbone, sound, &ids[..place])[id as usize])
+        .sum::<f32>();
+    total / (ids.len() + 1) as f32
+}
+
+#[track_caller]
+fn assert_same(ours: &Decoded, expected: &Decoded) {
+    assert_eq!(ours.ids, expected.ids);
+    assert!((ours.confidence - expected.confidence).abs() < TOLERANCE, "{ours:?}, expected {expected:?}");
+}
+
+#[test]
+fn one_beam_takes_the_best_token_at_every_step() {
+    let mut n_ended = 0;
+    for seed in 1..6 {
+        let backbone = backbone(N_TEXTS, seed);
+        for (row, decoded) in rows().into_iter().zip(search(&backbone, &[sounds(&rows())], &marks(), 1)) {
+            let sound = sounds(&[row]);
+            let mut ids = Vec::new();
+            while ids.len() + 1 < N_TEXTS {
+                let scores = log_probabilities(&backbone, &sound, &ids);
+                let candidates = ordinary().chain([marks().end]);
+                let best = candidates.max_by(|&a, &b| scores[a as usize].total_cmp(&scores[b as usize]));
+                match best.expect("something may be written") {
+                    id if id == marks().end => break,
+                    id => ids.push(id),
+                }
+            }
+            n_ended += usize::from(ids.len() + 1 < N_TEXTS);
+            assert_same(&decoded, &Decoded { confidence: confidence(&backbone, &sound, &ids), ids });
+        }
+    }
+    assert!(
+        (1..30).contains(&n_ended),
+        "{n_ended} of 30 texts ended by themselves: the models are too much alike"
+    );
+}
+
+#[test]
+fn a_row_alone_is_written_as_in_a_batch() {
+    for (seed, n_beams) in [(1, 1), (2, 1), (1, 2), (3, 2), (2, 4), (3, 4)] {
+        let backbone = backbone(N_TEXTS, seed);
+        let together = search(&backbone, &[sounds(&rows())], &marks(), n_beams);
+        assert_eq!(together.len(), rows().len());
+        for (row, together) in rows().into_iter().zip(together) {
+            let alone = search(&backbone, &[sounds(&[row])], &marks(), n_beams).remove(0);
+            assert_same(&together, &alone);
+        }
+    }
+}
+
+#[test]
+fn a_beam_for_every_text_finds_the_best_of_all_texts() {
+    let n_causal = 4;
+    let mut texts = vec![Vec::new()];
+    let mut longest = 0;
+    for length in 1..n_causal {
+        let shorter = texts[longest..].to_vec();
+        longest = texts.len();
+        texts.extend(
+            shorter
+                .iter()
+                .flat_map(|text| ordinary().map(|id| text.iter().copied().chain([id]).collect::<Vec<u32>>())),
+        );
+        assert!(texts[longest..].iter().all(|text| text.len() == length));
+    }
+    assert_eq!(texts.len(), 1 + 3 + 9 + 27);
+    let mut n_beaten = 0;
+    for seed in 1..21 {
+        let backbone = backbone(n_causal, seed);
+        let sound = sounds(&[(0, 5)]);
+        let found = search(&backbone, std::slice::from_ref(&sound), &marks(), texts.len()).remove(0);
+        let scored = texts
+            .iter()
+            .map(|ids| Decoded { ids: ids.clone(), confidence: confidence(&backbone, &sound, ids) });
+        let best = scored.reduce(|best, other| if other.confidence > best.confidence { other } else { best });
+        assert_same(&found, &best.expect("there are texts"));
+        let greedy = search(&backbone, &[sound], &marks(), 1).remove(0);
+        n_beaten += usize::from(greedy.confidence + TOLERANCE < found.confidence);
+    }
+    assert!(n_beaten > 0, "greedy search is never beaten: the models are too easy");
+}
+
+#[test]
+fn forbidden_ids_are_never_written_however_likely() {
+    for (seed, n_beams) in [(1, 1), (2, 1), (1, 3), (2, 3), (3, 8)] {
+        let backbone = backbone(N_TEXTS, seed);
+        let mut table = parameters::save(&backbone);
+        let likely =
+            (0..N_VOCAB as u32).map(|id| if marks().forbidden.contains(&id) { 30.0f32 } else { 0.0 });
+        let likely = TensorData::new(likely.collect::<Vec<_>>(), [N_VOCAB]);
+        table.insert("vocabulary_bias".to_owned(), likely).expect("a bias of the vocabulary");
+        let backbone = parameters::load(backbone, table);
+        for decoded in search(&backbone, &[sounds(&rows())], &marks(), n_beams) {
+            assert!(decoded.ids.len() < N_TEXTS, "{decoded:?}");
+            assert!(decoded.ids.iter().all(|id| ordinary().any(|ordinary| ordinary == *id)), "{decoded:?}");
+            assert!(decoded.confidence.is_finite(), "{decoded:?}");
+        }
+    }
+}

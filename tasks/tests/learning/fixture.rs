@@ -1,0 +1,152 @@
+//! A small model and synthetic samples that it can tell apart and learn by heart.
+
+use burn::prelude::*;
+use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
+use triptych_encoders::Modality;
+use triptych_tasks::model::{DataShape, Model, ModelConfig};
+use triptych_tasks::objectives::{Objective, PAD_ID, StepContext, TokenIds};
+
+pub(crate) const SHAPE: DataShape = DataShape { n_vocab: 24, image_side: 16, n_mels: 6 };
+pub(crate) const TOKEN_IDS: TokenIds =
+    TokenIds { begin: 1, end: 2, mask: 3, n_vocab: SHAPE.n_vocab, first_ordinary: 5 };
+
+pub(crate) fn tiny_model(device: &Device) -> Model {
+    ModelConfig::tiny().init(SHAPE, 1, device).expect("the smallest sizes fit together")
+}
+
+/// An objective's loss on a batch.
+pub(crate) fn loss(
+    model: &Model,
+    batch: &HostBatch,
+    objective: &dyn Objective,
+    (seed, step): (u64, u64),
+    device: &Device,
+) -> Option<Tensor<1>> {
+    objective.loss(&StepContext::new(model, batch, TOKEN_IDS, device, seed, step))
+}
+
+/// The same as a number.
+pub(crate) fn loss_value(model: &Model, batch: &HostBatch, objective: &dyn Objective) -> Option<f32> {
+    loss(model, batch, objective, (1, 1), &Device::flex()).map(Tensor::into_scalar)
+}
+
+/// Uniform in [0, 1), decided by sample and place.
+fn uniform(sample: usize, place: usize) -> f32 {
+    let mut z = (sample as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        ^ (place as u64).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    z = (z ^ (z >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    z = (z ^ (z >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+    (z >> 40) as f32 / (1u64 << 24) as f32
+}
+
+fn text(sample: usize) -> Vec<u32> {
+    let ordinary = TOKEN_IDS.n_vocab as u32 - TOKEN_IDS.first_ordinary;
+    let n_tokens = 2 + (uniform(sample, 0) * 4.0) as usize;
+    (1..=n_tokens)
+        .map(|place| TOKEN_IDS.first_ordinary + (uniform(sample, place) * ordinary as f32) as u32)
+        .collect()
+}
+
+/// A wave across the picture whose phase and colour are the sample's.
+fn pixels(sample: usize) -> Vec<f32> {
+    let side = SHAPE.image_side;
+    let phase = uniform(sample, 100) * std::f32::consts::TAU;
+    (0..side * side * 3)
+        .map(|idx| {
+            let (column, channel) = (idx / 3 % side, idx % 3);
+            (0.8 * column as f32 + phase).sin() * (0.3 + uniform(sample, 101 + channel))
+        })
+        .collect()
+}
+
+/// A wave in time whose phase and loudness in each band are the sample's.
+fn frames(sample: usize) -> Vec<f32> {
+    let n_frames = 17 + (uniform(sample, 200) * 16.0) as usize;
+    let phase = uniform(sample, 201) * std::f32::consts::TAU;
+    (0..n_frames * SHAPE.n_mels)
+        .map(|idx| {
+            let (frame, band) = (idx / SHAPE.n_mels, idx % SHAPE.n_mels);
+            (0.7 * frame as f32 + phase).sin() * (2.0 * uniform(sample, 202 + band) - 1.0) * 2.0
+        })
+        .collect()
+}
+
+/// The samples `0..n`, each with all three modalities.
+pub(crate) fn batch(n: usize) -> HostBatch {
+    let all = (0..n).collect::<Vec<_>>();
+    batch_of(n, [&all, &all, &all])
+}
+
+/// The samples `0..n`, of which those listed have text, picture and sound, in the order of [`Modality::ALL`].
+pub(crate) fn batch_of(n: usize, [texts, images, sounds]: [&[usize]; 3]) -> HostBatch {
+    let text = || {
+        let rows = texts.iter().map(|&sample| text(sample)).collect::<Vec<_>>();
+        let n_tokens = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let lengths = rows.iter().map(Vec::len).collect();
+        let padded = rows.into_iter().flat_map(|mut row| {
+            row.resize(n_tokens, PAD_ID);
+            row
+        });
+        TextBatch { rows: texts.to_vec(), ids: padded.collect(), lengths, n_tokens }
+    };
+    let image = || ImageBatch {
+        rows: images.to_vec(),
+        pixels: images.iter().flat_map(|&sample| pixels(sample)).collect(),
+        height: SHAPE.image_side,
+        width: SHAPE.image_side,
+    };
+    let audio = || {
+        let rows = sounds.iter().map(|&sample| frames(sample)).collect::<Vec<_>>();
+        let lengths = rows.iter().map(|row| row.len() / SHAPE.n_mels).collect::<Vec<_>>();
+        let n_frames = lengths.iter().max().copied().unwrap_or(0).next_multiple_of(4);
+        let padded = rows.into_iter().flat_map(|mut row| {
+            row.resize(n_frames * SHAPE.n_mels, 0.0);
+            row
+        });
+        AudioBatch {
+            rows: sounds.to_vec(),
+            frames: padded.collect(),
+            lengths,
+            n_frames,
+            n_mels: SHAPE.n_mels,
+        }
+    };
+    HostBatch {
+        ids: (0..n).map(|sample| sample.to_string()).collect(),
+        text: (!texts.is_empty()).then(text),
+        image: (!images.is_empty()).then(image),
+        image_b: None,
+        audio: (!sounds.is_empty()).then(audio),
+    }
+}
+
+/// The batch without a modality.
+pub(crate) fn without(batch: &HostBatch, modality: Modality) -> HostBatch {
+    let mut batch = batch.clone();
+    match modality {
+        Modality::Text => batch.text = None,
+        Modality::Image => batch.image = None,
+        Modality::Audio => batch.audio = None,
+    }
+    batch
+}
+
+/// The batch with other content in the padding of its texts and sounds.
+pub(crate) fn with_garbage_in_padding(batch: &HostBatch) -> HostBatch {
+    let mut batch = batch.clone();
+    if let Some(text) = &mut batch.text {
+        for (row, &length) in text.lengths.iter().enumerate() {
+            for idx in length..text.n_tokens {
+                text.ids[row * text.n_tokens + idx] = TOKEN_IDS.first_ordinary + idx as u32;
+            }
+        }
+    }
+    if let Some(audio) = &mut batch.audio {
+        for (row, &length) in audio.lengths.iter().enumerate() {
+            let start = row * audio.n_frames * audio.n_mels;
+            let row = &mut audio.frames[start..start + audio.n_frames * audio.n_mels];
+            row[length * audio.n_mels..].fill(17.0);
+        }
+    }
+    batch
+}

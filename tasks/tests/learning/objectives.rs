@@ -1,0 +1,94 @@
+//! Every objective learns, and draws from its seed and step alone.
+
+use burn::prelude::*;
+use triptych_tasks::objectives::{OBJECTIVES, Objective, find};
+
+use crate::adam::Adam;
+use crate::fixture::{batch, loss, tiny_model};
+use crate::parameters;
+
+const N_SAMPLES: usize = 12;
+const N_STEPS: usize = 100;
+const LR: f32 = 5e-3;
+
+/// The share of its first value that an objective's loss must fall below.
+fn goal(objective: &dyn Objective) -> f32 {
+    match objective.name() {
+        // label smoothing of 0.1 over 24 labels leaves 0.62 of the 3.2 of a uniform guess
+        "caption" | "transcript" => 0.3,
+        // two thirds of a sound are blanked, and the rest of it hardly tells how loud each band is
+        "masked_audio" => 0.6,
+        _ => 0.2,
+    }
+}
+
+/// Trains a fresh model on one batch with one objective, the same masks at every step.
+fn losses(objective: &dyn Objective) -> Vec<f32> {
+    let device = Device::flex().autodiff();
+    let (mut model, batch, mut adam) = (tiny_model(&device), batch(N_SAMPLES), Adam::new(LR));
+    let mut losses = Vec::with_capacity(N_STEPS);
+    for _ in 0..N_STEPS {
+        let loss = loss(&model, &batch, objective, (1, 1), &device).expect("every modality is there");
+        losses.push(loss.clone().into_scalar());
+        model = adam.step(model, &loss.backward());
+    }
+    losses
+}
+
+#[test]
+fn every_objective_overfits_a_batch_of_its_own() {
+    let mut failures = Vec::new();
+    for &objective in OBJECTIVES {
+        let losses = losses(objective);
+        let (first, last) = (losses[0], losses[N_STEPS - 1]);
+        assert!(losses.iter().all(|loss| loss.is_finite()), "{}: {losses:?}", objective.name());
+        // all of them are run before any fails: the list is worth more than its head
+        if last >= goal(objective) * first {
+            failures.push(format!("{}: from {first} to {last}", objective.name()));
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn a_loss_is_decided_by_seed_and_step() {
+    let device = Device::flex().autodiff();
+    let (model, batch) = (tiny_model(&device), batch(6));
+    for &objective in OBJECTIVES {
+        let run = |key| {
+            let loss = loss(&model, &batch, objective, key, &device).expect("every modality is there");
+            (loss.to_data(), parameters::gradients(&model, &loss.backward()))
+        };
+        let name = objective.name();
+        assert!(run((1, 1)) == run((1, 1)), "{name}: another loss at the same step");
+        let is_drawn = name.starts_with("masked");
+        assert_eq!(run((1, 1)) != run((1, 2)), is_drawn, "{name} at another step");
+        assert_eq!(run((1, 1)) != run((2, 1)), is_drawn, "{name} with another seed");
+    }
+}
+
+#[test]
+fn names_are_unique_and_found() {
+    for objective in OBJECTIVES {
+        let found = find(objective.name()).expect("it is registered");
+        assert_eq!((found.name(), found.about()), (objective.name(), objective.about()));
+        assert!(!objective.needs().is_empty() && !objective.about().is_empty());
+    }
+    assert!(find("contrast_smell_text").is_none());
+}
+
+#[test]
+fn an_untrained_contrast_is_near_a_uniform_guess() {
+    let device = Device::flex();
+    let model = tiny_model(&device);
+    let contrasts = OBJECTIVES.iter().filter(|objective| objective.name().starts_with("contrast"));
+    let mut n_contrasts = 0;
+    for (objective, n_samples) in contrasts.zip([5, 9, 12]) {
+        let loss =
+            loss(&model, &batch(n_samples), *objective, (1, 1), &device).expect("every modality is there");
+        let (loss, uniform) = (loss.into_scalar::<f32>(), (n_samples as f32).ln());
+        assert!(loss > 0.5 * uniform && loss < 3.0 * uniform, "{loss}, a uniform guess costs {uniform}");
+        n_contrasts += 1;
+    }
+    assert_eq!(n_contrasts, 3);
+}

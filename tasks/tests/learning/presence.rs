@@ -1,0 +1,84 @@
+//! Batches in which modalities are missing, wholly or in some rows.
+
+use burn::prelude::*;
+use triptych_encoders::Modality;
+use triptych_tasks::model::ModelConfig;
+use triptych_tasks::objectives::OBJECTIVES;
+
+use crate::fixture::{SHAPE, batch, batch_of, loss_value, tiny_model, with_garbage_in_padding, without};
+
+/// What other widths of padding leave of a loss of up to 5.
+const TOLERANCE: f32 = 1e-5;
+
+#[test]
+fn objectives_apply_exactly_where_the_modalities_that_they_need_are() {
+    let model = tiny_model(&Device::flex());
+    let batch = batch(4);
+    for objective in OBJECTIVES {
+        let name = objective.name();
+        for modality in Modality::ALL {
+            let loss = loss_value(&model, &without(&batch, modality), *objective);
+            let needs = objective.needs().contains(&modality);
+            assert_eq!(loss.is_none(), needs, "{name} without {}", modality.name());
+        }
+    }
+}
+
+#[test]
+fn a_modality_that_the_model_does_not_know_is_as_good_as_absent() {
+    let config = ModelConfig { audio: None, ..ModelConfig::tiny() };
+    let model = config.init(SHAPE, 1, &Device::flex()).expect("two encoders are enough");
+    for objective in OBJECTIVES {
+        let loss = loss_value(&model, &batch(4), *objective);
+        assert_eq!(loss.is_none(), objective.needs().contains(&Modality::Audio), "{}", objective.name());
+    }
+}
+
+#[test]
+fn rows_that_do_not_overlap_give_no_loss() {
+    let model = tiny_model(&Device::flex());
+    let batch = batch_of(6, [&[0, 3], &[1, 4], &[2, 5]]);
+    for objective in OBJECTIVES {
+        assert_eq!(loss_value(&model, &batch, *objective), None, "{}", objective.name());
+    }
+}
+
+#[test]
+fn one_pair_alone_teaches_contrast_nothing() {
+    let model = tiny_model(&Device::flex());
+    for objective in OBJECTIVES {
+        let is_contrast = objective.name().starts_with("contrast");
+        assert_eq!(loss_value(&model, &batch(1), *objective).is_none(), is_contrast, "{}", objective.name());
+    }
+}
+
+#[test]
+fn rows_that_lack_a_modality_count_for_nothing() {
+    let model = tiny_model(&Device::flex());
+    let present: [&[usize]; 3] = [&[0, 2, 3, 5, 6, 7], &[0, 1, 2, 4, 6, 7], &[1, 2, 3, 4, 5, 7]];
+    let batch = batch_of(8, present);
+    for objective in OBJECTIVES {
+        let has_all =
+            |row: &usize| objective.needs().iter().all(|modality| present[modality.idx()].contains(row));
+        let shared = (0..8).filter(has_all).collect::<Vec<_>>();
+        let rows = Modality::ALL
+            .map(|modality| if objective.needs().contains(&modality) { shared.clone() } else { Vec::new() });
+        let alone = batch_of(8, rows.each_ref().map(Vec::as_slice));
+        let [partial, alone] = [batch.clone(), alone].map(|batch| loss_value(&model, &batch, *objective));
+        let (partial, alone) = (partial.expect("rows are shared"), alone.expect("rows are there"));
+        assert!((partial - alone).abs() < TOLERANCE, "{}: {partial}, but {alone} alone", objective.name());
+    }
+}
+
+#[test]
+fn padding_content_does_not_change_a_loss() {
+    let model = tiny_model(&Device::flex());
+    let batch = batch(5);
+    let garbage = with_garbage_in_padding(&batch);
+    assert_ne!(batch.audio, garbage.audio);
+    assert_ne!(batch.text, garbage.text);
+    for objective in OBJECTIVES {
+        let [clean, garbage] = [&batch, &garbage].map(|batch| loss_value(&model, batch, *objective));
+        assert_eq!(clean, garbage, "{}", objective.name());
+    }
+}
