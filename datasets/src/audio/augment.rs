@@ -25,6 +25,10 @@ pub struct AudioAugment {
     pub noise: f32,
     /// Signal over noise in decibels, from and to.
     pub noise_snr_db: [f32; 2],
+    /// Probability that the bands are stretched, as by another vocal tract.
+    pub warp: f32,
+    /// By how much, from and to.
+    pub warp_factor: [f32; 2],
     /// Stripes hidden from the log-mel frames.
     pub mask: Option<SpecAugment>,
 }
@@ -39,6 +43,8 @@ impl Default for AudioAugment {
             gain_db: [-6.0, 6.0],
             noise: 0.0,
             noise_snr_db: [10.0, 40.0],
+            warp: 0.0,
+            warp_factor: [0.9, 1.1],
             mask: None,
         }
     }
@@ -50,7 +56,7 @@ impl AudioAugment {
     /// # Errors
     /// The first value out of its range, in words.
     pub fn check(&self) -> Result<(), String> {
-        for (name, value) in [("speed", self.speed), ("gain", self.gain), ("noise", self.noise)] {
+        for (name, value) in [("speed", self.speed), ("gain", self.gain), ("noise", self.noise), ("warp", self.warp)] {
             if !(0.0..=1.0).contains(&value) {
                 return Err(format!("{name}: expected a probability of 0 to 1, got {value}"));
             }
@@ -62,6 +68,7 @@ impl AudioAugment {
             ("speed_factor", self.speed_factor, 0.25, 4.0),
             ("gain_db", self.gain_db, -60.0, 60.0),
             ("noise_snr_db", self.noise_snr_db, -40.0, 120.0),
+            ("warp_factor", self.warp_factor, 0.5, 2.0),
         ];
         for (name, [from, to], low, high) in spans {
             if !(low <= from && from <= to && to <= high) {

@@ -1,6 +1,7 @@
 //! Sound: decoding, resampling, augmentation, log-mel frames.
 
 mod augment;
+mod bands;
 mod decode;
 mod log_mel;
 mod resample;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bands::{normalise_bands, warp_bands};
 use super::{AudioAugment, AudioError, Frames, LogMel, RATE_HZ, Waveform, decode, resample};
 use crate::draw::Draw;
 
@@ -18,6 +19,9 @@ pub struct AudioTransform {
     /// Longer sounds are cut; 30 s is Whisper's.
     #[serde(default = "whisper_seconds")]
     pub max_s: f64,
+    /// Takes the microphone and much of a voice's timbre out of the frames; off in Whisper.
+    #[serde(default)]
+    pub normalise_bands: bool,
     /// What training changes at random; `None` changes nothing.
     #[serde(default)]
     pub augment: Option<AudioAugment>,
@@ -33,7 +37,7 @@ fn whisper_seconds() -> f64 {
 
 impl Default for AudioTransform {
     fn default() -> Self {
-        Self { n_mels: whisper_mels(), max_s: whisper_seconds(), augment: None }
+        Self { n_mels: whisper_mels(), max_s: whisper_seconds(), normalise_bands: false, augment: None }
     }
 }
 
@@ -89,17 +93,30 @@ impl AudioPipeline {
     /// Returns `[n_frames, n_mels]`, 100 frames a second.
     pub fn frames(&self, samples: Vec<f32>, draw: Option<&mut Draw>) -> Frames {
         let max_samples = (self.transform.max_s * f64::from(RATE_HZ)) as usize;
-        match (&self.transform.augment, draw) {
-            (Some(augment), Some(draw)) => {
-                let mut samples = augment.apply(samples, draw);
-                samples.truncate(max_samples);
-                let mut frames = self.log_mel.frames(&samples);
-                if let Some(mask) = &augment.mask {
-                    mask.apply(&mut frames, draw);
-                }
-                frames
-            }
-            _ => self.log_mel.frames(&samples[..samples.len().min(max_samples)]),
+        let Some((augment, draw)) = self.transform.augment.as_ref().zip(draw) else {
+            return self.features(&samples[..samples.len().min(max_samples)]);
+        };
+        let mut samples = augment.apply(samples, draw);
+        samples.truncate(max_samples);
+        let mut frames = self.log_mel.frames(&samples);
+        if draw.chance(augment.warp) {
+            let [low, high] = augment.warp_factor;
+            warp_bands(&mut frames, draw.range(low, high));
         }
+        if self.transform.normalise_bands {
+            normalise_bands(&mut frames);
+        }
+        if let Some(mask) = &augment.mask {
+            mask.apply(&mut frames, draw);
+        }
+        frames
+    }
+
+    fn features(&self, samples: &[f32]) -> Frames {
+        let mut frames = self.log_mel.frames(samples);
+        if self.transform.normalise_bands {
+            normalise_bands(&mut frames);
+        }
+        frames
     }
 }

@@ -31,6 +31,13 @@ impl AudioEncoderConfig {
         }
     }
 
+    /// Longest sound in tokens.
+    pub fn max_tokens(&self) -> usize {
+        match self {
+            Self::Transformer(config) => config.max_tokens,
+        }
+    }
+
     /// Frames behind one token.
     pub fn frames_per_token(&self) -> usize {
         match self {

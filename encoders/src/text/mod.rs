@@ -31,6 +31,13 @@ impl TextEncoderConfig {
         }
     }
 
+    /// Longest text in tokens.
+    pub fn max_tokens(&self) -> usize {
+        match self {
+            Self::Transformer(config) => config.max_tokens,
+        }
+    }
+
     /// Random weights for `n_vocab` token ids.
     ///
     /// # Errors

@@ -234,5 +234,25 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             format!("at least {least}, data.max_text_tokens and a mark"),
         ));
     }
+    if let Some(text) = &config.model.text
+        && text.max_tokens() < config.data.max_text_tokens
+    {
+        return Err(resolved.reject(
+            "data.max_text_tokens",
+            format!("at most {}, the text encoder's max_tokens", text.max_tokens()),
+        ));
+    }
+    if let Some(audio) = &config.model.audio {
+        let longest_s = (audio.max_tokens() * audio.frames_per_token()) as f64 / FRAMES_PER_SECOND;
+        if config.data.audio.max_s > longest_s {
+            return Err(resolved.reject(
+                "data.audio.max_s",
+                format!("at most {longest_s}, the seconds that the audio encoder's max_tokens hold"),
+            ));
+        }
+    }
     Ok(())
 }
+
+/// Log-mel frames are 10 ms apart.
+const FRAMES_PER_SECOND: f64 = 100.0;

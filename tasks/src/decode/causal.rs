@@ -18,8 +18,8 @@ pub struct Marks {
     pub forbidden: Vec<u32>,
 }
 
-/// Keeps the `n_beams` best texts of every row at each step, and gives the one with the best mean
-/// log-probability, end mark included; one beam is greedy decoding. A text that fills the causal segment is ended.
+/// Keeps the `n_beams` best texts of every row at each step, and gives the one of the highest probability,
+/// end mark included; one beam is greedy decoding. A text that fills the causal segment is ended.
 ///
 /// A row's result depends neither on its neighbours in the batch nor on their number.
 ///
