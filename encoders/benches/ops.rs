@@ -38,7 +38,7 @@ fn tokens([batch, n]: [usize; 2], width: usize) -> Tensor<3> {
 
 /// Times the operation on tracked inputs, forward and backward.
 macro_rules! step {
-    ($bencher:expr, |$($input:ident = $value:expr),*| $output:expr) => {{
+    ($bencher:expr, $($input:ident = $value:expr),* => $output:expr) => {{
         $(let $input = $value;)*
         $bencher.bench_local(|| {
             $(let $input = $input.clone();)*
@@ -64,14 +64,14 @@ mod linear {
 
     #[divan::bench(args = SEQUENCES)]
     fn fused(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL), w = random([D_MODEL, 3 * D_MODEL]), b = random([3 * D_MODEL])| {
+        step!(bencher, x = tokens(size, D_MODEL), w = random([D_MODEL, 3 * D_MODEL]), b = random([3 * D_MODEL]) => {
             ops::linear(x, w, Some(b))
         });
     }
 
     #[divan::bench(args = SEQUENCES)]
     fn plain(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL), w = random([D_MODEL, 3 * D_MODEL]), b = random([3 * D_MODEL])| {
+        step!(bencher, x = tokens(size, D_MODEL), w = random([D_MODEL, 3 * D_MODEL]), b = random([3 * D_MODEL]) => {
             plain_linear(x, w, b)
         });
     }
@@ -83,14 +83,14 @@ mod layer_norm {
 
     #[divan::bench(args = SEQUENCES)]
     fn fused(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL), gamma = random([D_MODEL]), beta = random([D_MODEL])| {
+        step!(bencher, x = tokens(size, D_MODEL), gamma = random([D_MODEL]), beta = random([D_MODEL]) => {
             ops::layer_norm(x, gamma, beta, 1e-5)
         });
     }
 
     #[divan::bench(args = SEQUENCES)]
     fn plain(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL), gamma = random([D_MODEL]), beta = random([D_MODEL])| {
+        step!(bencher, x = tokens(size, D_MODEL), gamma = random([D_MODEL]), beta = random([D_MODEL]) => {
             let centred = x.clone() - x.mean_dim(2);
             let variance = centred.clone().square().mean_dim(2);
             centred / (variance + 1e-5).sqrt() * gamma.unsqueeze() + beta.unsqueeze()
@@ -104,31 +104,31 @@ mod feed_forward {
 
     #[divan::bench(args = SEQUENCES)]
     fn fused(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL),
+        step!(bencher, x = tokens(size, D_MODEL),
                         w1 = random([D_MODEL, D_FF]),
                         b1 = random([D_FF]),
                         w2 = random([D_FF, D_MODEL]),
-                        b2 = random([D_MODEL])| ops::feed_forward(x, w1, b1, w2, b2));
+                        b2 = random([D_MODEL]) => ops::feed_forward(x, w1, b1, w2, b2));
     }
 
     #[divan::bench(args = SEQUENCES)]
     fn three_fused(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL),
+        step!(bencher, x = tokens(size, D_MODEL),
                         w1 = random([D_MODEL, D_FF]),
                         b1 = random([D_FF]),
                         w2 = random([D_FF, D_MODEL]),
-                        b2 = random([D_MODEL])| {
+                        b2 = random([D_MODEL]) => {
             ops::linear(ops::gelu(ops::linear(x, w1, Some(b1))), w2, Some(b2))
         });
     }
 
     #[divan::bench(args = SEQUENCES)]
     fn plain(bencher: Bencher, size: [usize; 2]) {
-        step!(bencher, |x = tokens(size, D_MODEL),
+        step!(bencher, x = tokens(size, D_MODEL),
                         w1 = random([D_MODEL, D_FF]),
                         b1 = random([D_FF]),
                         w2 = random([D_FF, D_MODEL]),
-                        b2 = random([D_MODEL])| plain_linear(gelu(plain_linear(x, w1, b1)), w2, b2));
+                        b2 = random([D_MODEL]) => plain_linear(gelu(plain_linear(x, w1, b1)), w2, b2));
     }
 }
 
@@ -139,20 +139,20 @@ mod attention {
     #[divan::bench(args = SEQUENCES)]
     fn fused(bencher: Bencher, size: [usize; 2]) {
         let mask = AttentionMask::bidirectional(Some(is_pad(size)));
-        step!(bencher, |qkv = tokens(size, 3 * D_MODEL)| ops::attention(qkv, N_HEADS, &mask));
+        step!(bencher, qkv = tokens(size, 3 * D_MODEL) => ops::attention(qkv, N_HEADS, &mask));
     }
 
     #[divan::bench(args = SEQUENCES)]
     fn fused_causal(bencher: Bencher, size: [usize; 2]) {
         let mask = AttentionMask::causal(Some(is_pad(size)));
-        step!(bencher, |qkv = tokens(size, 3 * D_MODEL)| ops::attention(qkv, N_HEADS, &mask));
+        step!(bencher, qkv = tokens(size, 3 * D_MODEL) => ops::attention(qkv, N_HEADS, &mask));
     }
 
     #[divan::bench(args = SEQUENCES)]
     fn plain(bencher: Bencher, size: [usize; 2]) {
         let [batch, n] = size;
         let hidden = is_pad(size).reshape([batch, 1, 1, n]).expand([batch, N_HEADS, n, n]);
-        step!(bencher, |qkv = tokens(size, 3 * D_MODEL)| {
+        step!(bencher, qkv = tokens(size, 3 * D_MODEL) => {
             let [q, k, v] = [0, 1, 2].map(|part| {
                 let part = qkv.clone().narrow(2, part * D_MODEL, D_MODEL);
                 part.reshape([batch, n, N_HEADS, D_MODEL / N_HEADS]).swap_dims(1, 2)
@@ -174,9 +174,9 @@ mod convolution {
     #[divan::bench(args = STEMS)]
     fn fused(bencher: Bencher, [batch, height, width, channels, d_out]: [usize; 5]) {
         let kernel_w = width.min(3);
-        step!(bencher, |x = random([batch, height, width, channels]),
+        step!(bencher, x = random([batch, height, width, channels]),
                         w = random([3 * kernel_w * channels, d_out]),
-                        b = random([d_out])| {
+                        b = random([d_out]) => {
             ops::linear(ops::unfold(x, [3, kernel_w], [2, kernel_w.min(2)], [1, kernel_w / 2]), w, Some(b))
         });
     }
@@ -184,9 +184,9 @@ mod convolution {
     #[divan::bench(args = STEMS)]
     fn plain(bencher: Bencher, [batch, height, width, channels, d_out]: [usize; 5]) {
         let kernel_w = width.min(3);
-        step!(bencher, |x = random([batch, channels, height, width]),
+        step!(bencher, x = random([batch, channels, height, width]),
                         w = random([d_out, channels, 3, kernel_w]),
-                        b = random([d_out])| {
+                        b = random([d_out]) => {
             conv2d(x, w, Some(b), ConvOptions::new([2, kernel_w.min(2)], [1, kernel_w / 2], [1, 1], 1))
         });
     }
@@ -200,16 +200,16 @@ mod depthwise {
 
     #[divan::bench(args = BLOCKS)]
     fn fused(bencher: Bencher, [batch, size, channels]: [usize; 3]) {
-        step!(bencher, |x = random([batch, size, size, channels]),
+        step!(bencher, x = random([batch, size, size, channels]),
                         w = random([7, 7, channels]),
-                        b = random([channels])| ops::depthwise_conv2d(x, w, b, [3, 3]));
+                        b = random([channels]) => ops::depthwise_conv2d(x, w, b, [3, 3]));
     }
 
     #[divan::bench(args = BLOCKS)]
     fn plain(bencher: Bencher, [batch, size, channels]: [usize; 3]) {
-        step!(bencher, |x = random([batch, channels, size, size]),
+        step!(bencher, x = random([batch, channels, size, size]),
                         w = random([channels, 1, 7, 7]),
-                        b = random([channels])| {
+                        b = random([channels]) => {
             conv2d(x, w, Some(b), ConvOptions::new([1, 1], [3, 3], [1, 1], channels))
         });
     }
@@ -232,7 +232,7 @@ mod cross_entropy {
     #[divan::bench(args = ROWS)]
     fn fused(bencher: Bencher, size: [usize; 2]) {
         let (targets, weight) = labels(size);
-        step!(bencher, |logits = random(size)| {
+        step!(bencher, logits = random(size) => {
             ops::cross_entropy(logits, targets.clone(), weight.clone(), 0.1)
         });
     }
@@ -240,7 +240,7 @@ mod cross_entropy {
     #[divan::bench(args = ROWS)]
     fn plain(bencher: Bencher, size @ [n, n_classes]: [usize; 2]) {
         let (targets, weight) = labels(size);
-        step!(bencher, |logits = random(size)| {
+        step!(bencher, logits = random(size) => {
             let log_p = log_softmax(logits, 1);
             let of_target = log_p.clone().gather(1, targets.clone().reshape([n, 1]));
             let loss = of_target * -0.9 - log_p.sum_dim(1) * (0.1 / n_classes as f32);
@@ -264,7 +264,7 @@ mod ctc {
     fn fused(bencher: Bencher, [batch, n_frames, n_labels, length]: [usize; 4]) {
         let targets: Vec<_> = (0..batch).map(|i| target(i, n_labels, length)).collect();
         let lengths = vec![n_frames; batch];
-        step!(bencher, |logits = random([batch, n_frames, n_labels])| ops::ctc_loss(logits, &lengths, &targets, 0));
+        step!(bencher, logits = random([batch, n_frames, n_labels]) => ops::ctc_loss(logits, &lengths, &targets, 0));
     }
 
     #[divan::bench(args = SAMPLES)]
@@ -274,7 +274,7 @@ mod ctc {
             int((0..batch).flat_map(|i| target(i, n_labels, length)).collect()).reshape([batch, length]);
         let (frames, lengths) = (int(vec![n_frames as u32; batch]), int(vec![length as u32; batch]));
         let loss = CTCLossConfig::new().with_zero_infinity(true).init();
-        step!(bencher, |logits = random([batch, n_frames, n_labels])| {
+        step!(bencher, logits = random([batch, n_frames, n_labels]) => {
             let log_p = log_softmax(logits, 2).swap_dims(0, 1);
             loss.forward(log_p, targets.clone(), frames.clone(), lengths.clone())
         });

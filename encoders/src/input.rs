@@ -64,6 +64,7 @@ impl AudioInput {
 /// # Shapes
 /// -> `[batch, n_tokens]`, true = ignore
 pub fn padding(lengths: &[usize], n_tokens: usize, device: &Device) -> Tensor<2, Bool> {
-    let mask = lengths.iter().flat_map(|&length| (0..n_tokens).map(move |idx| idx >= length)).collect::<Vec<_>>();
+    let mask =
+        lengths.iter().flat_map(|&length| (0..n_tokens).map(move |idx| idx >= length)).collect::<Vec<_>>();
     Tensor::from_data(TensorData::new(mask, [lengths.len(), n_tokens]), device)
 }

@@ -12,8 +12,8 @@ use crate::configuration::{ExperimentConfig, Resolved};
 use crate::evaluate::{Item, Predictions, ScoreRow};
 use crate::machine;
 use crate::report::{
-    CaptionItem, Fact, Gallery, LedgerRow, Media, NextStep, ReportInputs, RunFacts, SearchExample, SearchQuery,
-    SearchResult, Series, Stage, TranscriptItem,
+    CaptionItem, Fact, Gallery, LedgerRow, Media, NextStep, ReportInputs, RunFacts, SearchExample,
+    SearchQuery, SearchResult, Series, Stage, TranscriptItem,
 };
 use crate::run::{TrainError, read_metrics};
 use crate::workflow::Stages;
@@ -36,10 +36,14 @@ pub(crate) fn inputs(
     let metrics = read_metrics(&run.join("metrics.jsonl")).unwrap_or_default();
     let name = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let (losses, progress) = curves(&metrics);
-    let is_synthetic = corpus.entries().iter().any(|entry| entry.tags.get("synthetic").is_some_and(|t| t == "yes"));
+    let is_synthetic =
+        corpus.entries().iter().any(|entry| entry.tags.get("synthetic").is_some_and(|t| t == "yes"));
     let mut notes = Vec::new();
     if is_synthetic {
-        notes.push("Synthetic speech: every recording of this corpus was spoken by a program, none by a person.".to_owned());
+        notes.push(
+            "Synthetic speech: every recording of this corpus was spoken by a program, none by a person."
+                .to_owned(),
+        );
     }
     notes.push(
         "Intervals are 95% percentile bootstraps over samples. WER and CER are computed after the `basic` normaliser \
@@ -90,7 +94,9 @@ pub(crate) fn inputs(
 }
 
 fn summary(config: &ExperimentConfig, corpus: &Corpus) -> String {
-    let count = |has: fn(&triptych_datasets::shard::Entry) -> bool| corpus.entries().iter().filter(|e| has(e)).count();
+    let count = |has: fn(&triptych_datasets::shard::Entry) -> bool| {
+        corpus.entries().iter().filter(|e| has(e)).count()
+    };
     format!(
         "One model of text, pictures and sound, trained from random weights on the corpus `{}` ({} pictures, {} \
          recordings). It captions pictures, transcribes speech and finds either by the other or by text. Every figure \
@@ -128,8 +134,14 @@ fn next_steps(run: &Path) -> Vec<NextStep> {
 /// Losses by objective, and the other quantities of the log.
 fn curves(metrics: &[serde_json::Value]) -> (Vec<Series>, Vec<Series>) {
     let mut losses = BTreeMap::<String, Vec<(f64, f64)>>::new();
-    let mut others = [("learning rate", "", "lr"), ("throughput", "samples/s", "samples_per_s"), ("gradient norm", "", "grad_norm")]
-        .map(|(name, unit, key)| (Series { name: name.to_owned(), unit: unit.to_owned(), points: Vec::new() }, key));
+    let mut others = [
+        ("learning rate", "", "lr"),
+        ("throughput", "samples/s", "samples_per_s"),
+        ("gradient norm", "", "grad_norm"),
+    ]
+    .map(|(name, unit, key)| {
+        (Series { name: name.to_owned(), unit: unit.to_owned(), points: Vec::new() }, key)
+    });
     for record in metrics {
         let Some(step) = record["step"].as_f64() else { continue };
         for (name, loss) in record["losses"].as_object().into_iter().flatten() {
@@ -139,7 +151,8 @@ fn curves(metrics: &[serde_json::Value]) -> (Vec<Series>, Vec<Series>) {
             series.points.push((step, record[*key].as_f64().unwrap_or(f64::NAN)));
         }
     }
-    let losses = losses.into_iter().map(|(name, points)| Series { name, unit: String::new(), points }).collect();
+    let losses =
+        losses.into_iter().map(|(name, points)| Series { name, unit: String::new(), points }).collect();
     (losses, others.map(|(series, _)| series).to_vec())
 }
 
@@ -151,7 +164,8 @@ struct Album<'a> {
 
 impl<'a> Album<'a> {
     fn new(corpus: &'a Corpus) -> Self {
-        let places = corpus.entries().iter().enumerate().map(|(idx, entry)| (entry.id.as_str(), idx)).collect();
+        let places =
+            corpus.entries().iter().enumerate().map(|(idx, entry)| (entry.id.as_str(), idx)).collect();
         Self { corpus, places }
     }
 
@@ -209,7 +223,11 @@ fn spread<'a, T>(items: &'a [T], holdout: fn(&T) -> &str, is_right: fn(&T) -> bo
     classes.into_values().flat_map(pick).collect()
 }
 
-fn captions(predictions: &Predictions, album: &Album<'_>, n: usize) -> Result<Gallery<CaptionItem>, TrainError> {
+fn captions(
+    predictions: &Predictions,
+    album: &Album<'_>,
+    n: usize,
+) -> Result<Gallery<CaptionItem>, TrainError> {
     let chosen = spread(&predictions.captions, |caption| &caption.holdout, |caption| caption.exact, n);
     let mut items = Vec::with_capacity(chosen.len());
     for caption in chosen {
@@ -231,7 +249,8 @@ fn transcripts(
     album: &Album<'_>,
     n: usize,
 ) -> Result<Gallery<TranscriptItem>, TrainError> {
-    let chosen = spread(&predictions.transcripts, |item| &item.holdout, |item| item.errors == 0, n.div_ceil(2));
+    let chosen =
+        spread(&predictions.transcripts, |item| &item.holdout, |item| item.errors == 0, n.div_ceil(2));
     let mut items = Vec::with_capacity(chosen.len());
     for transcript in chosen {
         let Some(audio) = album.wav(&transcript.id)? else { continue };

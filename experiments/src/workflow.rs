@@ -148,7 +148,8 @@ fn prepare(
     let progress = std::cell::RefCell::new(None::<Progress>);
     let data = Data::open(config, folder.path(), &|done, total, what| {
         let mut progress = progress.borrow_mut();
-        let bar = progress.get_or_insert_with(|| Progress::new("preparing", total as u64, "samples", work.is_quiet));
+        let bar = progress
+            .get_or_insert_with(|| Progress::new("preparing", total as u64, "samples", work.is_quiet));
         bar.set(done as u64, what);
     })?;
     if let Some(progress) = progress.into_inner() {
@@ -208,7 +209,8 @@ pub(crate) fn evaluate(
         progress.set(done, "sounds");
     }
     let entries = corpus.entries().iter().filter(|entry| !entry.texts.is_empty());
-    let texts = entries.map(|entry| (entry.group.as_str(), entry.texts[0].as_str())).collect::<BTreeMap<_, _>>();
+    let texts =
+        entries.map(|entry| (entry.group.as_str(), entry.texts[0].as_str())).collect::<BTreeMap<_, _>>();
     let embeddings =
         inference.embed_texts(&texts.values().copied().collect::<Vec<_>>(), config.evaluate.batch_size);
     perceptions.texts = texts.into_keys().map(ToOwned::to_owned).zip(embeddings).collect();
@@ -224,7 +226,8 @@ pub(crate) fn evaluate(
 
 /// Loss by objective, short enough for a line.
 fn message(record: &MetricsRecord) -> String {
-    let losses = record.losses.iter().map(|(name, loss)| format!("{name} {loss:.2}")).collect::<Vec<_>>().join(" ");
+    let losses =
+        record.losses.iter().map(|(name, loss)| format!("{name} {loss:.2}")).collect::<Vec<_>>().join(" ");
     format!("{:.0} samples/s  loss {:.3}  {losses}", record.samples_per_s, record.loss)
 }
 

@@ -70,7 +70,10 @@ impl ModelConfig {
     /// When sizes do not fit together.
     pub fn init(&self, data: DataShape, seed: u64, device: &Device) -> Result<Model, ConfigError> {
         if !(0.01..=1.0).contains(&self.temperature) {
-            return Err(ConfigError::new(format!("temperature: expected 0.01 to 1, got {}", self.temperature)));
+            return Err(ConfigError::new(format!(
+                "temperature: expected 0.01 to 1, got {}",
+                self.temperature
+            )));
         }
         let init = &mut Initializer::new(seed, device);
         let d_backbone = self.fusion.transformer.d_model;

@@ -56,7 +56,9 @@ impl AudioAugment {
     /// # Errors
     /// The first value out of its range, in words.
     pub fn check(&self) -> Result<(), String> {
-        for (name, value) in [("speed", self.speed), ("gain", self.gain), ("noise", self.noise), ("warp", self.warp)] {
+        for (name, value) in
+            [("speed", self.speed), ("gain", self.gain), ("noise", self.noise), ("warp", self.warp)]
+        {
             if !(0.0..=1.0).contains(&value) {
                 return Err(format!("{name}: expected a probability of 0 to 1, got {value}"));
             }

@@ -48,7 +48,11 @@ mod tests {
     use super::*;
 
     fn clip() -> Frames {
-        Frames { values: (0..30 * 8).map(|i| ((i * 37) % 23) as f32 - 4.0).collect(), n_frames: 30, n_mels: 8 }
+        Frames {
+            values: (0..30 * 8).map(|i| ((i * 37) % 23) as f32 - 4.0).collect(),
+            n_frames: 30,
+            n_mels: 8,
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //! synthetic voices.
 //!
 //! Splits: a sample is for testing if its style (`twemoji`), its voice (`slt`, `scotland-m3`, `joe`) or its concept
-//! (90 of them, `known` = `no`) is held out, else for training. There is no validation split; a model may be chosen
-//! by a known concept in a training style under other augmentation, or not at all.
+//! (90 of them, `known` = `no`) is held out, else for training. There is no validation split: choosing a model by one
+//! of the test sets would spoil it.
 //!
 //! Tags: `concept`, `known` (`yes`, `no`), `keywords`, `emoji`, `category`; `style` for drawings; `voice` and
 //! `synthetic` = `yes` for recordings. Texts: the concept's name, then other captions. Group: the concept.

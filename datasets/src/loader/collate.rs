@@ -95,6 +95,6 @@ mod tests {
         assert_eq!((batch.n_frames, batch.n_mels, batch.lengths), (8, 3, vec![5, 2]));
         assert_eq!(batch.frames.len(), 2 * 8 * 3);
         assert_eq!(batch.frames.iter().filter(|v| **v == 1.0).count(), 7 * 3);
-        assert!(batch.frames[30..].iter().skip(0).all(|v| *v == 0.0));
+        assert!(batch.frames[30..].iter().all(|v| *v == 0.0));
     }
 }

@@ -123,7 +123,10 @@ mod tests {
     fn order_does_not_depend_on_the_number_of_threads() {
         for n_workers in [0, 1, 2, 3, 7] {
             // uneven work
-            let make = |number: u64| Ok((0..(number % 5) * 20_000).fold(number, |a, b| a ^ (b & 0)));
+            let make = |number: u64| {
+                let n_turns = number % 5 * 20_000;
+                Ok((0..n_turns).fold(number, |a, b| std::hint::black_box(a ^ b) ^ b))
+            };
             let workers = OrderedWorkers::start(n_workers, 2, 10, 40, make).expect("threads start");
             assert_eq!(collect(workers), Ok((10..40).collect()), "{n_workers} threads");
         }

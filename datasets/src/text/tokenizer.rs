@@ -326,7 +326,7 @@ mod tests {
         for (id, special) in SPECIALS.iter().enumerate() {
             assert_eq!(tokenizer.token(id as u32).as_deref(), Some(*special));
         }
-        assert!(tokenizer.n_tokens() > 30 && tokenizer.n_tokens() <= 60, "{}", tokenizer.n_tokens());
+        assert!(tokenizer.n_tokens() > 20 && tokenizer.n_tokens() <= 60, "{}", tokenizer.n_tokens());
     }
 
     #[rstest]
@@ -390,7 +390,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decoding_undoes_encoding(text in "[aelprtdgnfomshi1 &()’é]{0,30}") {
+        fn decoding_undoes_encoding(text in "[aelprtdgnfomshc1 &()’é]{0,30}") {
             for kind in [TokenizerKind::Bpe, TokenizerKind::Characters] {
                 let tokenizer = trained(kind);
                 prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text)), normalise(&text));

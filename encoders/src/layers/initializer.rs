@@ -82,8 +82,11 @@ mod tests {
 
     #[test]
     fn truncated_normal_has_the_deviation_of_a_normal_cut_at_two() {
-        let values =
-            Initializer::new(1, &Device::flex()).truncated_normal([20_000], 1.0).val().to_data().to_vec::<f32>();
+        let values = Initializer::new(1, &Device::flex())
+            .truncated_normal([20_000], 1.0)
+            .val()
+            .to_data()
+            .to_vec::<f32>();
         let values = values.expect("float32");
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / values.len() as f32).sqrt();

@@ -87,7 +87,9 @@ impl FeedForward {
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let bias = |linear: &Linear| linear.bias.as_ref().map(|bias| bias.val());
         match (bias(&self.up), bias(&self.down)) {
-            (Some(b1), Some(b2)) => ops::feed_forward(x, self.up.weight.val(), b1, self.down.weight.val(), b2),
+            (Some(b1), Some(b2)) => {
+                ops::feed_forward(x, self.up.weight.val(), b1, self.down.weight.val(), b2)
+            }
             _ => self.down.forward(ops::gelu(self.up.forward(x))),
         }
     }

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::options::{Overrides, Work};
 use crate::configuration::experiment;
 use crate::diagnostic::print;
 use crate::report::text_summary;
 use crate::workflow::{evaluate, report, train};
-use super::options::{Overrides, Work};
 
 /// Prepare the bundled data, train a model from nothing, evaluate it and write a report
 #[derive(Debug, clap::Args)]

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::options::{Overrides, Work};
 use crate::configuration::experiment;
 use crate::workflow::train;
-use super::options::{Overrides, Work};
 
 /// Train what a config describes, or go on with a run that was stopped
 #[derive(Debug, clap::Args)]

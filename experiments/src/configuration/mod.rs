@@ -22,7 +22,8 @@ mod tree;
 pub use builtin::{BuiltIn, built_in_configs};
 pub use error::{ConfigError, Problem};
 pub use experiment::{
-    CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, ObjectiveSchedule, TrainConfig, experiment,
+    CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, ObjectiveSchedule, TrainConfig,
+    experiment,
 };
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
 

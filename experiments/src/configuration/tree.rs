@@ -62,7 +62,9 @@ impl Node {
             DeValue::Boolean(flag) => Value::Boolean(*flag),
             DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
             DeValue::Float(float) => match float.as_str().parse::<f64>() {
-                Ok(number) if number.is_finite() || float.as_str().ends_with(['f', 'n']) => Value::Float(number),
+                Ok(number) if number.is_finite() || float.as_str().ends_with(['f', 'n']) => {
+                    Value::Float(number)
+                }
                 // 1e999 is no infinity: the type error shows it as it was written
                 _ => Value::String(float.to_string()),
             },

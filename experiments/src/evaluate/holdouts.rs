@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use triptych_datasets::shard::Corpus;
-use triptych_tasks::metrics::{
-    Bootstrap, Captions, MetricError, Normalizer, Resampling, Score, WordErrors,
-};
+use triptych_tasks::metrics::{Bootstrap, Captions, MetricError, Normalizer, Resampling, Score, WordErrors};
 
 use super::ScoreRow;
 use super::inference::Perceived;
@@ -45,7 +43,8 @@ pub(crate) fn measure(
 
 /// The entries of the corpus that a hold-out's pictures and sounds are.
 pub(crate) fn members(corpus: &Corpus, holdout: &Holdout) -> (Vec<usize>, Vec<usize>) {
-    let select = |selection: Option<&triptych_datasets::loader::Selection>, has: fn(&triptych_datasets::shard::Entry) -> bool| {
+    let select = |selection: Option<&triptych_datasets::loader::Selection>,
+                  has: fn(&triptych_datasets::shard::Entry) -> bool| {
         let Some(selection) = selection else { return Vec::new() };
         let entries = corpus.entries().iter().enumerate();
         entries.filter(|(_, entry)| has(entry) && selection.matches(entry)).map(|(idx, _)| idx).collect()
@@ -187,9 +186,12 @@ impl<'a> Measured<'a> {
         for score in errors.scores(&self.resampling())? {
             self.push("asr", holdout, (Some("speech"), Some("text")), score, None);
         }
-        let by_ctc = perceived.iter().map(|perceived| perceived.by_ctc.as_deref()).collect::<Option<Vec<_>>>();
+        let by_ctc =
+            perceived.iter().map(|perceived| perceived.by_ctc.as_deref()).collect::<Option<Vec<_>>>();
         if let Some(by_ctc) = &by_ctc {
-            for mut score in WordErrors::new(Normalizer::Basic, &references, by_ctc)?.scores(&self.resampling())? {
+            for mut score in
+                WordErrors::new(Normalizer::Basic, &references, by_ctc)?.scores(&self.resampling())?
+            {
                 if score.name == "WER" || score.name == "CER" {
                     score.name = format!("{} (CTC)", score.name);
                     self.push("asr", holdout, (Some("speech"), Some("text")), score, None);
@@ -218,7 +220,8 @@ impl<'a> Measured<'a> {
         chance: Option<f64>,
     ) {
         // one sample alone leaves nothing to resample: its interval is the point
-        let (low, high) = score.interval.map_or((score.value, score.value), |interval| (interval.low, interval.high));
+        let (low, high) =
+            score.interval.map_or((score.value, score.value), |interval| (interval.low, interval.high));
         self.rows.push(ScoreRow {
             task: task.to_owned(),
             holdout: holdout.to_owned(),

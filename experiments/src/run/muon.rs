@@ -74,7 +74,8 @@ mod tests {
             };
             let [n, _] = gram.dims();
             // the iteration leaves singular values between 0.7 and 1.2 (Jordan et al. 2024)
-            let trace = gram.clone().mul(Tensor::eye(n, &Device::flex())).sum().into_scalar::<f32>() / n as f32;
+            let trace =
+                gram.clone().mul(Tensor::eye(n, &Device::flex())).sum().into_scalar::<f32>() / n as f32;
             assert!((0.5..1.45).contains(&trace), "{shape:?}: {trace}");
             let off_diagonal = (gram.clone() - gram.mul(Tensor::eye(n, &Device::flex()))).abs().max();
             assert!(off_diagonal.into_scalar::<f32>() < 0.45, "{shape:?}");

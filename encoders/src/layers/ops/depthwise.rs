@@ -153,8 +153,30 @@ impl Kernel<3> for Depthwise {
     }
 }
 
-/// Channels whose sums stay in registers.
-const BLOCK: usize = 4 * LANES;
+/// Runs `$work` with zeroed sums for each block of channels: blocks of constant length, whose sums stay in
+/// registers, then the rest.
+macro_rules! for_each_block {
+    ($channels:expr, |$at:ident, $sums:ident| $work:block) => {{
+        let mut begin = 0;
+        for_each_block!(@ 6 * LANES, $channels, begin, $at, $sums, $work);
+        for_each_block!(@ 4 * LANES, $channels, begin, $at, $sums, $work);
+        for_each_block!(@ 2 * LANES, $channels, begin, $at, $sums, $work);
+        for_each_block!(@ LANES, $channels, begin, $at, $sums, $work);
+        if begin < $channels {
+            let $at = begin;
+            let $sums = &mut [0.0_f32; LANES][..$channels - begin];
+            $work
+        }
+    }};
+    (@ $len:expr, $channels:expr, $begin:ident, $at:ident, $sums:ident, $work:block) => {
+        while $begin + $len <= $channels {
+            let $at = $begin;
+            let $sums = &mut [0.0_f32; $len];
+            $work
+            $begin += $len;
+        }
+    };
+}
 
 vectorised! {
     /// One row of the output of one sample.
@@ -168,21 +190,19 @@ vectorised! {
     ) {
         let Depthwise { input: [_, width], kernel: [_, kernel_w], padding, channels, .. } = *window;
         for (x, out) in out.chunks_exact_mut(channels.max(1)).enumerate() {
-            for (block_idx, out) in out.chunks_mut(BLOCK).enumerate() {
-                let at = block_idx * BLOCK;
-                let mut sums = [0.0; BLOCK];
+            for_each_block!(channels, |at, sums| {
                 if let Some(bias) = bias {
-                    sums[..out.len()].copy_from_slice(&bias[at..at + out.len()]);
+                    sums.copy_from_slice(&bias[at..at + sums.len()]);
                 }
                 for ky in window.taps(0, y) {
                     for kx in window.taps(1, x) {
                         let from = ((y + ky - padding[0]) * width + x + kx - padding[1]) * channels + at;
                         let tap = (ky * kernel_w + kx) * channels + at;
-                        multiply_add(&picture[from..from + out.len()], &weight[tap..tap + out.len()], &mut sums);
+                        multiply_add(&picture[from..from + sums.len()], &weight[tap..tap + sums.len()], sums);
                     }
                 }
-                out.write_copy_of_slice(&sums[..out.len()]);
-            }
+                out[at..at + sums.len()].write_copy_of_slice(sums);
+            });
         }
     }
 
@@ -191,35 +211,27 @@ vectorised! {
         let Depthwise { input: [_, width], output: [h_out, w_out], kernel, padding, channels, .. } = *window;
         for (tap, dw) in dw.chunks_exact_mut(channels.max(1)).enumerate() {
             let (ky, kx) = (tap / kernel[1], tap % kernel[1]);
-            for (block_idx, dw) in dw.chunks_mut(BLOCK).enumerate() {
-                let at = block_idx * BLOCK;
-                let mut sums = [0.0; BLOCK];
+            for_each_block!(channels, |at, sums| {
                 for y in (0..h_out).filter(|&y| window.taps(0, y).contains(&ky)) {
                     for x in window.columns(kx) {
                         let from = ((y + ky - padding[0]) * width + x + kx - padding[1]) * channels + at;
                         let to = (y * w_out + x) * channels + at;
-                        multiply_add(&picture[from..from + dw.len()], &grad[to..to + dw.len()], &mut sums);
+                        multiply_add(&picture[from..from + sums.len()], &grad[to..to + sums.len()], sums);
                     }
                 }
-                for (dw, sum) in dw.iter_mut().zip(sums) {
+                for (dw, sum) in dw[at..].iter_mut().zip(sums.iter()) {
                     *dw += sum;
                 }
-            }
+            });
         }
     }
 }
 
-/// `sums += a * b`; a whole block takes a loop of constant length, which stays in registers.
+/// `sums += a * b`.
 #[inline(always)]
-fn multiply_add(a: &[f32], b: &[f32], sums: &mut [f32; BLOCK]) {
-    if let (Ok(a), Ok(b)) = (<&[f32; BLOCK]>::try_from(a), <&[f32; BLOCK]>::try_from(b)) {
-        for i in 0..BLOCK {
-            sums[i] = a[i].mul_add(b[i], sums[i]);
-        }
-    } else {
-        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
-            *sum = a.mul_add(*b, *sum);
-        }
+fn multiply_add(a: &[f32], b: &[f32], sums: &mut [f32]) {
+    for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+        *sum = a.mul_add(*b, *sum);
     }
 }
 

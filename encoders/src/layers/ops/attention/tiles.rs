@@ -14,7 +14,7 @@ use burn::backend::flex::FlexTensor;
 use super::mask::AttentionMask;
 use crate::layers::ops::kernel::Kernel;
 use crate::layers::ops::matrix::{Matrix, MatrixMut, Threads};
-use crate::layers::ops::simd::{self, vectorised};
+use crate::layers::ops::simd::{self, LANES, vectorised};
 use crate::layers::ops::storage::{floats, for_each_sample, tensor, written};
 
 /// Queries of a tile.
@@ -235,6 +235,15 @@ impl Visible {
     }
 }
 
+/// What the rows of a tile see.
+#[derive(Clone, Copy)]
+struct Sight<'a> {
+    visible: Visible,
+    first_row: usize,
+    /// Added to the scores where a key between visible ones is hidden.
+    bias: Option<&'a [f32]>,
+}
+
 /// One row of the batch.
 struct Sample<'a> {
     attention: &'a Attention,
@@ -282,26 +291,34 @@ impl Sample<'_> {
         MatrixMut::strided(&mut grads[part.source][begin..], rows.len(), d_head, part.stride)
     }
 
+    /// Of the rows of a score matrix: whole lanes, so that no loop has a remainder.
+    fn stride(n_key: usize) -> usize {
+        n_key.next_multiple_of(LANES).max(LANES)
+    }
+
     fn scratch(&self) -> Vec<f32> {
-        vec![0.0; TILE.min(self.attention.n_query) * self.visible.n_key]
+        vec![0.0; TILE.min(self.attention.n_query) * Self::stride(self.visible.n_key)]
+    }
+
+    fn sight(&self, rows: &Range<usize>) -> Sight<'_> {
+        Sight { visible: self.visible, first_row: rows.start, bias: self.bias }
     }
 
     /// `[n_query, d_model]` and `[n_heads, n_query]`.
     fn forward(&self, output: &mut [MaybeUninit<f32>], log_sums: &mut [f32]) {
         let Attention { n_heads, d_head, n_query, .. } = *self.attention;
-        let v = self.layout.v;
         let d_model = n_heads * d_head;
         let mut scratch = self.scratch();
         for head_idx in 0..n_heads {
             for (rows, n_key) in self.tiles() {
-                let scores = &mut scratch[..rows.len() * n_key];
+                let stride = Self::stride(n_key);
+                let scores = &mut scratch[..rows.len() * stride];
                 self.scores(scores, head_idx, rows.clone(), n_key);
-                let log_sums = &mut log_sums[head_idx * n_query..][rows.clone()];
-                softmax(scores, n_key, self.visible, rows.start, log_sums);
+                softmax(scores, stride, self.sight(&rows), &mut log_sums[head_idx * n_query..][rows.clone()]);
                 let output = &mut output[rows.start * d_model + head_idx * d_head..];
                 MatrixMut::unwritten(output, rows.len(), d_head, d_model).assign_product(
-                    Matrix::new(scores, rows.len(), n_key),
-                    self.rows(v, head_idx, 0..n_key),
+                    Matrix::strided(scores, rows.len(), n_key, stride),
+                    self.rows(self.layout.v, head_idx, 0..n_key),
                     1.0,
                     Threads::One,
                 );
@@ -309,22 +326,19 @@ impl Sample<'_> {
         }
     }
 
-    /// `q kᵀ * scale` of a tile, with minus infinity for hidden keys.
+    /// `q kᵀ * scale` of a tile.
     fn scores(&self, scores: &mut [f32], head_idx: usize, rows: Range<usize>, n_key: usize) {
         let Layout { q, k, .. } = *self.layout;
-        MatrixMut::new(scores, rows.len(), n_key).assign_product(
+        MatrixMut::strided(scores, rows.len(), n_key, Self::stride(n_key)).assign_product(
             self.rows(q, head_idx, rows),
             self.rows(k, head_idx, 0..n_key).t(),
             self.attention.scale(),
             Threads::One,
         );
-        if let Some(bias) = self.bias {
-            add_to_rows(scores, &bias[..n_key]);
-        }
     }
 
-    /// With `p` the probabilities and `g` the gradient of the output: `dv = pᵀ g`, `ds = p * (g vᵀ - rowsum(p * g vᵀ))`,
-    /// `dq = ds k * scale`, `dk = dsᵀ q * scale`. `grads` hold zeros on entry.
+    /// With `p` the probabilities and `g` the gradient of the output: `dv = pᵀ g`,
+    /// `ds = p * (g vᵀ - rowsum(p * g vᵀ))`, `dq = ds k * scale`, `dk = dsᵀ q * scale`. `grads` hold zeros on entry.
     fn backward(&self, log_sums: &[f32], grad: &[f32], mut grads: [&mut [f32]; 2]) {
         let Attention { n_heads, d_head, n_query, .. } = *self.attention;
         let Layout { q, k, v, .. } = *self.layout;
@@ -332,35 +346,29 @@ impl Sample<'_> {
         let (mut scratch_p, mut scratch_ds) = (self.scratch(), self.scratch());
         for head_idx in 0..n_heads {
             for (rows, n_key) in self.tiles() {
-                let n_rows = rows.len();
-                let (p, ds) = (&mut scratch_p[..n_rows * n_key], &mut scratch_ds[..n_rows * n_key]);
+                let (n_rows, stride) = (rows.len(), Self::stride(n_key));
+                let (p, ds) = (&mut scratch_p[..n_rows * stride], &mut scratch_ds[..n_rows * stride]);
                 self.scores(p, head_idx, rows.clone(), n_key);
-                let log_sums = &log_sums[head_idx * n_query..][rows.clone()];
-                probabilities(p, n_key, self.visible, rows.start, log_sums);
-                let g = Matrix::strided(
-                    &grad[rows.start * d_model + head_idx * d_head..],
-                    n_rows,
-                    d_head,
-                    d_model,
-                );
-                let of = |matrix| Matrix::new(matrix, n_rows, n_key);
-                self.rows_mut(&mut grads, v, head_idx, 0..n_key).add_product(of(p).t(), g, 1.0, Threads::One);
-                MatrixMut::new(ds, n_rows, n_key).assign_product(
-                    g,
-                    self.rows(v, head_idx, 0..n_key).t(),
-                    1.0,
-                    Threads::One,
-                );
-                score_gradient(p, ds, n_key);
+                probabilities(p, stride, self.sight(&rows), &log_sums[head_idx * n_query..][rows.clone()]);
+                let g = &grad[rows.start * d_model + head_idx * d_head..];
+                let g = Matrix::strided(g, n_rows, d_head, d_model);
+                let p_t = Matrix::strided(p, n_rows, n_key, stride).t();
+                self.rows_mut(&mut grads, v, head_idx, 0..n_key).add_product(p_t, g, 1.0, Threads::One);
+                let values_t = self.rows(v, head_idx, 0..n_key).t();
+                MatrixMut::strided(ds, n_rows, n_key, stride).assign_product(g, values_t, 1.0, Threads::One);
+                score_gradient(p, ds, stride, n_key);
+                let ds = Matrix::strided(ds, n_rows, n_key, stride);
+                let keys = self.rows(k, head_idx, 0..n_key);
                 self.rows_mut(&mut grads, q, head_idx, rows.clone()).assign_product(
-                    of(ds),
-                    self.rows(k, head_idx, 0..n_key),
+                    ds,
+                    keys,
                     scale,
                     Threads::One,
                 );
+                let queries = self.rows(q, head_idx, rows);
                 self.rows_mut(&mut grads, k, head_idx, 0..n_key).add_product(
-                    of(ds).t(),
-                    self.rows(q, head_idx, rows),
+                    ds.t(),
+                    queries,
                     scale,
                     Threads::One,
                 );
@@ -370,60 +378,85 @@ impl Sample<'_> {
 }
 
 vectorised! {
-    fn add_to_rows(rows: &mut [f32], bias: &[f32]) {
-        for row in rows.chunks_exact_mut(bias.len().max(1)) {
-            for (value, bias) in row.iter_mut().zip(bias) {
-                *value += bias;
-            }
-        }
-    }
-
     /// The softmax of each row's visible scores in place, zeros behind them. `log_sums` receives the logarithm of a
     /// row's sum of exponentials, or infinity where it sees no key.
-    fn softmax(scores: &mut [f32], n_key: usize, visible: Visible, first_row: usize, log_sums: &mut [f32]) {
-        if n_key == 0 {
-            log_sums.fill(f32::INFINITY);
-            return;
-        }
-        for (i, (row, log_sum)) in scores.chunks_exact_mut(n_key).zip(log_sums).enumerate() {
-            let (seen, unseen) = row.split_at_mut(visible.limit(first_row + i));
-            unseen.fill(0.0);
-            let largest = simd::max(seen);
+    fn softmax(scores: &mut [f32], stride: usize, sight: Sight, log_sums: &mut [f32]) {
+        for (i, (row, log_sum)) in scores.chunks_exact_mut(stride).zip(log_sums).enumerate() {
+            let seen = visible_lanes(row, sight, i);
+            let mut largest = [f32::NEG_INFINITY; LANES];
+            for scores in seen.iter() {
+                for lane in 0..LANES {
+                    largest[lane] = if scores[lane] > largest[lane] { scores[lane] } else { largest[lane] };
+                }
+            }
+            let largest = simd::max(&largest);
             if largest == f32::NEG_INFINITY {
-                seen.fill(0.0);
+                seen.fill([0.0; LANES]);
                 *log_sum = f32::INFINITY;
                 continue;
             }
-            for score in seen.iter_mut() {
-                *score = simd::exp(*score - largest);
+            let mut total = [0.0; LANES];
+            for scores in seen.iter_mut() {
+                for lane in 0..LANES {
+                    scores[lane] = simd::exp(scores[lane] - largest);
+                    total[lane] += scores[lane];
+                }
             }
-            let total = simd::sum(seen);
+            let total = simd::add_lanes(total);
             let inverse = 1.0 / total;
-            for score in seen.iter_mut() {
-                *score *= inverse;
+            for scores in seen {
+                for lane in 0..LANES {
+                    scores[lane] *= inverse;
+                }
             }
             *log_sum = largest + total.ln();
         }
     }
 
     /// The same probabilities again, from the saved logarithms.
-    fn probabilities(scores: &mut [f32], n_key: usize, visible: Visible, first_row: usize, log_sums: &[f32]) {
-        for (i, (row, log_sum)) in scores.chunks_exact_mut(n_key.max(1)).zip(log_sums).enumerate() {
-            let (seen, unseen) = row.split_at_mut(visible.limit(first_row + i));
-            unseen.fill(0.0);
-            for score in seen.iter_mut() {
-                *score = simd::exp(*score - log_sum);
+    fn probabilities(scores: &mut [f32], stride: usize, sight: Sight, log_sums: &[f32]) {
+        for (i, (row, log_sum)) in scores.chunks_exact_mut(stride).zip(log_sums).enumerate() {
+            for scores in visible_lanes(row, sight, i) {
+                for lane in 0..LANES {
+                    scores[lane] = simd::exp(scores[lane] - log_sum);
+                }
             }
         }
     }
 
     /// From the gradient of the probabilities to that of the scores, in place.
-    fn score_gradient(p: &[f32], ds: &mut [f32], n_key: usize) {
-        for (p, ds) in p.chunks_exact(n_key.max(1)).zip(ds.chunks_exact_mut(n_key.max(1))) {
-            let mean = simd::dot(p, ds);
-            for (ds, p) in ds.iter_mut().zip(p) {
-                *ds = p * (*ds - mean);
+    fn score_gradient(p: &[f32], ds: &mut [f32], stride: usize, n_key: usize) {
+        for (p, ds) in p.chunks_exact(stride).zip(ds.chunks_exact_mut(stride)) {
+            ds[n_key..].fill(0.0);
+            let (p, ds) = (p.as_chunks::<LANES>().0, ds.as_chunks_mut::<LANES>().0);
+            let mut mean = [0.0; LANES];
+            for (p, ds) in p.iter().zip(ds.iter()) {
+                for lane in 0..LANES {
+                    mean[lane] = p[lane].mul_add(ds[lane], mean[lane]);
+                }
+            }
+            let mean = simd::add_lanes(mean);
+            for (p, ds) in p.iter().zip(ds) {
+                for lane in 0..LANES {
+                    ds[lane] = p[lane] * (ds[lane] - mean);
+                }
             }
         }
     }
+}
+
+/// The scores of a row up to its last visible one, rounded up to whole lanes, with minus infinity for whatever it
+/// does not see; zeros behind.
+#[inline(always)]
+fn visible_lanes<'r>(row: &'r mut [f32], sight: Sight, i: usize) -> &'r mut [[f32; LANES]] {
+    let limit = sight.visible.limit(sight.first_row + i);
+    let (seen, unseen) = row.split_at_mut(limit.next_multiple_of(LANES));
+    seen[limit..].fill(f32::NEG_INFINITY);
+    unseen.fill(0.0);
+    if let Some(bias) = sight.bias {
+        for (score, bias) in seen.iter_mut().zip(&bias[..limit]) {
+            *score += bias;
+        }
+    }
+    seen.as_chunks_mut().0
 }
