@@ -10,6 +10,7 @@ use triptych_datasets::image::ImageTransform;
 use triptych_datasets::loader::{LoaderConfig, OnBad, Selection, TextOptions};
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
+use triptych_encoders::Modality;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -224,7 +225,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
     if optimizer.betas.iter().any(|beta| !(0.0..1.0).contains(beta)) {
         return Err(resolved.reject("train.optimizer.betas", "two numbers of at least 0 and below 1"));
     }
-    if !(optimizer.clip_norm > 0.0) {
+    if optimizer.clip_norm.is_nan() || optimizer.clip_norm <= 0.0 {
         return Err(resolved.reject("train.optimizer.clip_norm", "above 0"));
     }
     if config.model.fusion.max_causal_tokens < config.data.max_text_tokens + 1 {
@@ -233,6 +234,34 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             "model.fusion.max_causal_tokens",
             format!("at least {least}, data.max_text_tokens and a mark"),
         ));
+    }
+    let encoders = [
+        (Modality::Text, config.model.text.is_some()),
+        (Modality::Image, config.model.vision.is_some()),
+        (Modality::Audio, config.model.audio.is_some()),
+    ];
+    let lacks = |modality: Modality| encoders.contains(&(modality, false));
+    for name in config.objectives.keys() {
+        let needs = objectives::find(name).map_or(&[][..], |objective| objective.needs());
+        if let Some(modality) = needs.iter().copied().find(|modality| lacks(*modality)) {
+            let expected = format!("left out, or the model given an encoder for {}", modality.name());
+            return Err(resolved.reject(&format!("objectives.{name}"), expected));
+        }
+    }
+    for holdout in &config.evaluate.holdouts {
+        let uses = [
+            (Modality::Text, true),
+            (Modality::Image, holdout.images.is_some()),
+            (Modality::Audio, holdout.sounds.is_some()),
+        ];
+        if let Some((modality, _)) = uses.iter().find(|(modality, is_used)| *is_used && lacks(*modality)) {
+            let expected = format!(
+                "without {} in `{}`, or the model given an encoder for it",
+                modality.name(),
+                holdout.name
+            );
+            return Err(resolved.reject("evaluate.holdouts", expected));
+        }
     }
     if let Some(text) = &config.model.text
         && text.max_tokens() < config.data.max_text_tokens
