@@ -327,5 +327,5 @@ mod adamw {
 fn embedding_of_burn(bencher: Bencher) {
     let ids: Vec<i64> = (0..64 * 16).map(|i| i * 7919 % 500).collect();
     let ids = Tensor::<1, Int>::from_ints(ids.as_slice(), &Device::flex()).reshape([64, 16]);
-    step!(bencher, |table = random([500, D_MODEL])| embedding(table, ids.clone()));
+    step!(bencher, table = random([500, D_MODEL]) => embedding(table, ids.clone()));
 }

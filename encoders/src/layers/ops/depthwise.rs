@@ -191,17 +191,18 @@ vectorised! {
         let Depthwise { input: [_, width], kernel: [_, kernel_w], padding, channels, .. } = *window;
         for (x, out) in out.chunks_exact_mut(channels.max(1)).enumerate() {
             for_each_block!(channels, |at, sums| {
+                let n = sums.len();
                 if let Some(bias) = bias {
-                    sums.copy_from_slice(&bias[at..at + sums.len()]);
+                    sums.copy_from_slice(&bias[at..at + n]);
                 }
                 for ky in window.taps(0, y) {
                     for kx in window.taps(1, x) {
                         let from = ((y + ky - padding[0]) * width + x + kx - padding[1]) * channels + at;
                         let tap = (ky * kernel_w + kx) * channels + at;
-                        multiply_add(&picture[from..from + sums.len()], &weight[tap..tap + sums.len()], sums);
+                        multiply_add(&picture[from..from + n], &weight[tap..tap + n], sums);
                     }
                 }
-                out[at..at + sums.len()].write_copy_of_slice(sums);
+                out[at..at + n].write_copy_of_slice(sums);
             });
         }
     }
@@ -212,11 +213,12 @@ vectorised! {
         for (tap, dw) in dw.chunks_exact_mut(channels.max(1)).enumerate() {
             let (ky, kx) = (tap / kernel[1], tap % kernel[1]);
             for_each_block!(channels, |at, sums| {
+                let n = sums.len();
                 for y in (0..h_out).filter(|&y| window.taps(0, y).contains(&ky)) {
                     for x in window.columns(kx) {
                         let from = ((y + ky - padding[0]) * width + x + kx - padding[1]) * channels + at;
                         let to = (y * w_out + x) * channels + at;
-                        multiply_add(&picture[from..from + sums.len()], &grad[to..to + sums.len()], sums);
+                        multiply_add(&picture[from..from + n], &grad[to..to + n], sums);
                     }
                 }
                 for (dw, sum) in dw[at..].iter_mut().zip(sums.iter()) {

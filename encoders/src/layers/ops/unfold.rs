@@ -96,7 +96,7 @@ impl Kernel<1> for Window {
         let patches = unsafe {
             written(self.batch * per_sample * patch, |patches| {
                 map_chunks_mut(patches, rows_in_chunk(patch) * patch.max(1), |at, patches| {
-                    for (i, out) in patches.chunks_exact_mut(patch).enumerate() {
+                    for (i, out) in patches.chunks_exact_mut(patch.max(1)).enumerate() {
                         let row_idx = at / patch + i;
                         let (sample, position) = (row_idx / per_sample, row_idx % per_sample);
                         let source = &values[sample * picture..][..picture];

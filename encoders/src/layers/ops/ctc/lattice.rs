@@ -132,13 +132,15 @@ impl Sample {
 /// The logarithm of an impossible path's probability.
 const NEVER: f64 = f64::NEG_INFINITY;
 
+/// The largest term stands for 1, so that two exponentials do.
 fn log_sum_exp(a: f64, b: f64, c: f64) -> f64 {
-    let max = a.max(b).max(c);
+    let (high, low) = if a > b { (a, b) } else { (b, a) };
+    let (max, middle) = if c > high { (c, high) } else { (high, c) };
     if max == NEVER {
         return NEVER;
     }
-    let term = |x: f64| if x == NEVER { 0.0 } else { (x - max).exp() };
-    max + (term(a) + term(b) + term(c)).ln()
+    let share = |term: f64| if term == NEVER { 0.0 } else { (term - max).exp() };
+    max + (share(middle) + share(low)).ln_1p()
 }
 
 vectorised! {
