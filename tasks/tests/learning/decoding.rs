@@ -87,6 +87,11 @@ fn confidence(backbone: &Backbone, sound: &TokenSequence, ids: &[u32]) -> f32 {
     total / (ids.len() + 1) as f32
 }
 
+/// Of a whole text, end mark included.
+fn log_probability(text: &Decoded) -> f32 {
+    text.confidence * (text.ids.len() + 1) as f32
+}
+
 #[track_caller]
 fn assert_same(ours: &Decoded, expected: &Decoded) {
     assert_eq!(ours.ids, expected.ids);
@@ -134,7 +139,7 @@ fn a_row_alone_is_written_as_in_a_batch() {
 }
 
 #[test]
-fn a_beam_for_every_text_finds_the_best_of_all_texts() {
+fn a_beam_for_every_text_finds_the_likeliest_of_all_texts() {
     let n_causal = 4;
     let mut texts = vec![Vec::new()];
     let mut longest = 0;
@@ -157,10 +162,12 @@ fn a_beam_for_every_text_finds_the_best_of_all_texts() {
         let scored = texts
             .iter()
             .map(|ids| Decoded { ids: ids.clone(), confidence: confidence(&backbone, &sound, ids) });
-        let best = scored.reduce(|best, other| if other.confidence > best.confidence { other } else { best });
+        let best = scored.reduce(
+            |best, other| if log_probability(&other) > log_probability(&best) { other } else { best },
+        );
         assert_same(&found, &best.expect("there are texts"));
         let greedy = search(&backbone, &[sound], &marks(), 1).remove(0);
-        n_beaten += usize::from(greedy.confidence + TOLERANCE < found.confidence);
+        n_beaten += usize::from(log_probability(&greedy) + TOLERANCE < log_probability(&found));
     }
     assert!(n_beaten > 0, "greedy search is never beaten: the models are too easy");
 }
