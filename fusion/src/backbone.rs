@@ -21,7 +21,7 @@ use triptych_encoders::layers::ops::AttentionMask;
 use triptych_encoders::layers::transformer::{KeyValueCache, Transformer, TransformerConfig};
 use triptych_encoders::{ConfigError, Modality, TextInput, TokenSequence, select_rows};
 
-use crate::sequence::{FusedSequence, Segment};
+use crate::sequence::{FusedSequence, Segment, Span};
 
 /// Sizes of a [`Backbone`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -179,10 +179,7 @@ impl Backbone {
         max_causal_tokens
     }
 
-    fn join(
-        &self,
-        inputs: &[TokenSequence],
-    ) -> (Tensor<3>, Tensor<2, Bool>, Vec<(Segment, std::ops::Range<usize>)>) {
+    fn join(&self, inputs: &[TokenSequence]) -> (Tensor<3>, Tensor<2, Bool>, Vec<Span>) {
         assert!(!inputs.is_empty(), "the backbone needs at least one modality");
         let modalities = self.modalities.val();
         let (mut tokens, mut is_pad, mut spans) = (Vec::new(), Vec::new(), Vec::new());

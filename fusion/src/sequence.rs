@@ -14,6 +14,9 @@ pub enum Segment {
     Causal,
 }
 
+/// A segment and its places in the sequence.
+pub type Span = (Segment, Range<usize>);
+
 /// Fused tokens and where each input's lie.
 #[derive(Clone, Debug)]
 pub struct FusedSequence {
@@ -22,7 +25,7 @@ pub struct FusedSequence {
     /// `[batch, n_tokens]`, true = ignore
     pub is_pad: Tensor<2, Bool>,
     /// In the order of the tokens.
-    pub spans: Vec<(Segment, Range<usize>)>,
+    pub spans: Vec<Span>,
 }
 
 impl FusedSequence {
