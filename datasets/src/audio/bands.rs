@@ -10,7 +10,7 @@ const SPREAD_FLOOR: f32 = 1e-3;
 ///
 /// # Reference
 /// Cepstral mean and variance normalisation (Viikki and Laurila 1998), on log-mel bands and with one variance.
-pub fn normalise_bands(frames: &mut Frames) {
+pub(super) fn normalise_bands(frames: &mut Frames) {
     let Frames { values, n_frames, n_mels } = frames;
     if *n_frames == 0 {
         return;
@@ -29,7 +29,7 @@ pub fn normalise_bands(frames: &mut Frames) {
 ///
 /// # Reference
 /// Jaitly and Hinton 2013 ("Vocal tract length perturbation"), with one factor for all bands.
-pub fn warp_bands(frames: &mut Frames, factor: f32) {
+pub(super) fn warp_bands(frames: &mut Frames, factor: f32) {
     let n_mels = frames.n_mels;
     let mut warped = vec![0.0; n_mels];
     for frame in frames.values.chunks_exact_mut(n_mels) {
