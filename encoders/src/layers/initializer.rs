@@ -86,7 +86,7 @@ mod tests {
             .truncated_normal([20_000], 1.0)
             .val()
             .to_data()
-            .to_vec::<f32>();
+            .try_to_vec::<f32>();
         let values = values.expect("float32");
         let mean = values.iter().sum::<f32>() / values.len() as f32;
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / values.len() as f32).sqrt();

@@ -58,7 +58,7 @@ pub(super) fn erf(x: f32) -> f32 {
     let p = p.mul_add(t, -2.101_024e-6);
     let p = p.mul_add(t, -5.692_506_5e-5);
     let p = p.mul_add(t, -7.349_906e-4);
-    let p = p.mul_add(t, -2.954_599_8e-3);
+    let p = p.mul_add(t, -2.954_6e-3);
     let p = p.mul_add(t, -1.609_603_3e-2);
     let q = -1.456_607_2e-5_f32;
     let q = q.mul_add(t, -2.133_740_5e-4);

@@ -405,9 +405,7 @@ vectorised! {
             let total = simd::add_lanes(total);
             let inverse = 1.0 / total;
             for scores in seen {
-                for lane in 0..LANES {
-                    scores[lane] *= inverse;
-                }
+                scores.iter_mut().for_each(|score| *score *= inverse);
             }
             *log_sum = largest + total.ln();
         }
@@ -417,9 +415,7 @@ vectorised! {
     fn probabilities(scores: &mut [f32], stride: usize, sight: Sight, log_sums: &[f32]) {
         for (i, (row, log_sum)) in scores.chunks_exact_mut(stride).zip(log_sums).enumerate() {
             for scores in visible_lanes(row, sight, i) {
-                for lane in 0..LANES {
-                    scores[lane] = simd::exp(scores[lane] - log_sum);
-                }
+                scores.iter_mut().for_each(|score| *score = simd::exp(*score - log_sum));
             }
         }
     }

@@ -70,7 +70,7 @@ impl Sample {
         if n_frames == 0 {
             return 0.0;
         }
-        let label_of = |state: usize| if state % 2 == 0 { blank } else { self.target[state / 2] };
+        let label_of = |state: usize| if state.is_multiple_of(2) { blank } else { self.target[state / 2] };
         // a path may jump over the blank between two different labels
         let jumps: Vec<bool> = (0..n_states)
             .map(|state| state >= 3 && state % 2 == 1 && self.target[state / 2] != self.target[state / 2 - 1])
@@ -113,8 +113,8 @@ impl Sample {
     /// `[n_frames, n_states]`.
     fn alpha(&self, n_states: usize, jumps: &[bool], emits: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         let mut alpha = vec![NEVER; self.n_frames * n_states];
-        for s in 0..n_states.min(2) {
-            alpha[s] = emits(0, s);
+        for (s, start) in alpha.iter_mut().take(n_states.min(2)).enumerate() {
+            *start = emits(0, s);
         }
         for t in 1..self.n_frames {
             let (before, now) = alpha.split_at_mut(t * n_states);
