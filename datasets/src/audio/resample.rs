@@ -1,11 +1,12 @@
 //! Changing the rate of a waveform.
 
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler};
+use rubato::{Fft, FixedSync, Resampler, WindowFunction};
 
 use super::AudioError;
 
-const CHUNK_SAMPLES: usize = 1024;
+/// Long enough for a steep filter; a block is the next even multiple of the smallest one that the rates allow.
+const BLOCK_SAMPLES: usize = 1024;
 
 /// Brings a waveform from one rate to another, band-limited, without delay.
 ///
@@ -19,11 +20,19 @@ pub fn resample(samples: &[f32], from_hz: u32, to_hz: u32) -> Result<Vec<f32>, A
         return Ok(samples.to_vec());
     }
     let failed = |reason: String| AudioError::Resample { from_hz, to_hz, reason };
-    let mut resampler = Fft::<f32>::new(from_hz as usize, to_hz as usize, CHUNK_SAMPLES, 1, FixedSync::Input)
+    let smallest = from_hz as usize / gcd(from_hz, to_hz).max(1) as usize;
+    // half a block is the filter's delay: of an odd one the half sample would not be trimmed
+    let block = smallest * BLOCK_SAMPLES.div_ceil(smallest.max(1)).next_multiple_of(2);
+    let (from, to, window) = (from_hz as usize, to_hz as usize, WindowFunction::BlackmanHarris2);
+    let mut resampler = Fft::<f32>::new_custom(from, to, block.max(1), 1, 1, window, FixedSync::Input)
         .map_err(|e| failed(e.to_string()))?;
     let input = InterleavedSlice::new(samples, 1, samples.len()).map_err(|e| failed(e.to_string()))?;
     let output = resampler.process_all(&input, samples.len(), None).map_err(|e| failed(e.to_string()))?;
     Ok(output.take_data())
+}
+
+fn gcd(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// Plays a waveform faster (a factor above 1) or slower, so that its pitch rises or falls with it.

@@ -243,8 +243,9 @@ impl Tokenizer {
         if got != file.blake3 {
             return Err(TokenizerError::Hash { path: path.to_owned(), expected: file.blake3, got });
         }
-        let mut inner =
-            Inner::from_bytes(file.tokenizer.to_string()).map_err(|e| malformed(e.to_string()))?;
+        // by way of `FromStr`, which the library compiles once: the generic way would be compiled again here
+        let mut inner: Inner =
+            file.tokenizer.to_string().parse().map_err(|e: tokenizers::Error| malformed(e.to_string()))?;
         inner.set_encode_special_tokens(true);
         for (id, special) in SPECIALS.iter().enumerate() {
             let got = inner.token_to_id(special);

@@ -229,7 +229,7 @@ fn impossible_configurations_are_named() {
     };
     assert_eq!(
         message(LoaderConfig { batch_size: 4, ..config() }),
-        Err("expected at least 4 groups for a batch, got 3 among 10 selected samples".to_owned())
+        Err("expected at least 4 groups for a batch, got 3 among 8 selected samples".to_owned())
     );
     assert_eq!(
         message(LoaderConfig { batch_size: 0, ..config() }),
