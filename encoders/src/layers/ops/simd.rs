@@ -6,6 +6,9 @@ pub(super) const LANES: usize = 16;
 
 /// Compiles the function three times, for AVX-512, for AVX2 with FMA and as the target's baseline, and picks at
 /// run time.
+///
+/// A body is loops and functions marked `#[inline(always)]`: a closure is a function of its own, compiled for the
+/// baseline, where a fused multiply-add is a call into the C library.
 macro_rules! vectorised {
     ($($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $ty:ty),* $(,)?) $(-> $ret:ty)? $body:block)*) => { $(
         $(#[$meta])*
@@ -110,45 +113,52 @@ pub(super) fn add_lanes(mut lanes: [f32; LANES]) -> f32 {
 
 #[inline(always)]
 pub(super) fn sum(x: &[f32]) -> f32 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest: f32 = chunks.remainder().iter().sum();
     for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] += chunk[i];
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += value;
         }
     }
-    add_lanes(lanes) + rest
+    let mut total = add_lanes(lanes);
+    for value in rest {
+        total += value;
+    }
+    total
 }
 
 /// The sum of `(x - centre)²`.
 #[inline(always)]
 pub(super) fn sum_squares(x: &[f32], centre: f32) -> f32 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest: f32 = chunks.remainder().iter().map(|v| (v - centre) * (v - centre)).sum();
     for chunk in chunks {
-        for i in 0..LANES {
-            let v = chunk[i] - centre;
-            lanes[i] = v.mul_add(v, lanes[i]);
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            let value = value - centre;
+            *lane = value.mul_add(value, *lane);
         }
     }
-    add_lanes(lanes) + rest
+    let mut total = add_lanes(lanes);
+    for value in rest {
+        let value = value - centre;
+        total = value.mul_add(value, total);
+    }
+    total
 }
 
 /// The largest element; minus infinity of an empty slice.
 #[inline(always)]
 pub(super) fn max(x: &[f32]) -> f32 {
+    let (chunks, rest) = x.as_chunks::<LANES>();
     let mut lanes = [f32::NEG_INFINITY; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let mut largest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
     for chunk in chunks {
-        for i in 0..LANES {
-            lanes[i] = if chunk[i] > lanes[i] { chunk[i] } else { lanes[i] };
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
         }
     }
-    for lane in lanes {
-        largest = if lane > largest { lane } else { largest };
+    let mut largest = f32::NEG_INFINITY;
+    for value in lanes.iter().chain(rest) {
+        largest = if *value > largest { *value } else { largest };
     }
     largest
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::layers::ops::simd::{self, vectorised};
+use crate::layers::ops::simd::{self, LANES, vectorised};
 use crate::layers::ops::storage::for_each_sample;
 
 /// The batch that a loss is summed for.
@@ -146,19 +146,23 @@ fn log_sum_exp(a: f64, b: f64, c: f64) -> f64 {
 vectorised! {
     /// Of each row, the logarithm of its sum of exponentials.
     fn log_totals(logits: &[f32], n_labels: usize) -> Vec<f64> {
-        let total = |row: &[f32]| {
+        let mut log_totals = Vec::with_capacity(logits.len() / n_labels);
+        for row in logits.chunks_exact(n_labels) {
             let largest = simd::max(row);
-            let mut lanes = [0.0; simd::LANES];
-            let chunks = row.chunks_exact(simd::LANES);
-            let rest: f32 = chunks.remainder().iter().map(|&x| simd::exp(x - largest)).sum();
+            let (chunks, rest) = row.as_chunks::<LANES>();
+            let mut lanes = [0.0; LANES];
             for chunk in chunks {
-                for i in 0..simd::LANES {
-                    lanes[i] += simd::exp(chunk[i] - largest);
+                for (lane, logit) in lanes.iter_mut().zip(chunk) {
+                    *lane += simd::exp(logit - largest);
                 }
             }
-            f64::from(largest) + f64::from(simd::add_lanes(lanes) + rest).ln()
-        };
-        logits.chunks_exact(n_labels).map(total).collect()
+            let mut total = simd::add_lanes(lanes);
+            for logit in rest {
+                total += simd::exp(logit - largest);
+            }
+            log_totals.push(f64::from(largest) + f64::from(total).ln());
+        }
+        log_totals
     }
 
     fn softmax(logits: &[f32], log_total: f32, p: &mut [f32]) {
