@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::initializer::Initializer;
 use super::linear::{FeedForward, LayerNorm, Linear};
-use super::ops::{self, AttentionMask};
+use super::ops::{self, AttentionMask, Packing};
 use crate::ConfigError;
 
 /// Size of a stack of transformer blocks.
@@ -60,10 +60,21 @@ pub struct KeyValueCache {
 }
 
 impl Transformer {
+    /// What stands where there is padding is of no meaning.
+    ///
     /// # Shapes
     /// `[batch, n_tokens, d_model]` -> the same
     pub fn forward(&self, tokens: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, mask));
+        let Some(packing) = Packing::of(&tokens, mask) else {
+            return self.run(tokens, |qkv, n_heads| ops::attention(qkv, n_heads, mask));
+        };
+        let rows = ops::pack(tokens, &packing);
+        let rows = self.run(rows, |qkv, n_heads| ops::packed_attention(qkv, n_heads, &packing));
+        ops::unpack(rows, &packing)
+    }
+
+    fn run(&self, tokens: Tensor<3>, attend: impl Fn(Tensor<3>, usize) -> Tensor<3>) -> Tensor<3> {
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, &attend));
         self.norm.forward(tokens)
     }
 
@@ -131,9 +142,9 @@ impl Block {
         }
     }
 
-    fn forward(&self, tokens: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
+    fn forward(&self, tokens: Tensor<3>, attend: &impl Fn(Tensor<3>, usize) -> Tensor<3>) -> Tensor<3> {
         let qkv = self.query_key_value.forward(self.attention_norm.forward(tokens.clone()));
-        let attended = ops::attention(qkv, self.n_heads, mask);
+        let attended = attend(qkv, self.n_heads);
         self.finish(tokens, attended)
     }
 

@@ -22,7 +22,7 @@ mod testing;
 mod unfold;
 
 pub use adamw::{AdamHyper, adamw_step, ema_update, sum_of_squares};
-pub use attention::{AttentionMask, attention, cross_attention};
+pub use attention::{AttentionMask, Packing, attention, cross_attention, pack, packed_attention, unpack};
 pub use cross_entropy::cross_entropy;
 pub use ctc::ctc_loss;
 pub use depthwise::depthwise_conv2d;

@@ -95,23 +95,35 @@ pub(super) fn add_in_order(parts: Vec<Vec<f32>>) -> Vec<f32> {
 /// Splits both buffers into `n` equal parts and runs `work(i, part of a, part of b)` on each, in parallel if asked.
 pub(super) fn for_each_sample<A: Send, B: Send>(
     n: usize,
-    mut a: &mut [A],
-    mut b: &mut [B],
+    a: &mut [A],
+    b: &mut [B],
     in_parallel: bool,
     work: impl Fn(usize, &mut [A], &mut [B]) + Sync,
 ) {
     let (size_a, size_b) = (a.len() / n.max(1), b.len() / n.max(1));
-    let mut parts = Vec::with_capacity(n);
-    for i in 0..n {
-        let (part_a, part_b);
-        (part_a, a) = a.split_at_mut(size_a);
-        (part_b, b) = b.split_at_mut(size_b);
-        parts.push((i, part_a, part_b));
-    }
-    if in_parallel && n > 1 {
-        parts.into_par_iter().for_each(|(i, a, b)| work(i, a, b));
+    let parts =
+        parts_mut(a, std::iter::repeat_n(size_a, n)).zip(parts_mut(b, std::iter::repeat_n(size_b, n)));
+    for_each_part(parts.collect(), in_parallel, |i, (a, b)| work(i, a, b));
+}
+
+/// The parts of a buffer, one behind the other.
+pub(super) fn parts_mut<T>(
+    mut rest: &mut [T],
+    sizes: impl Iterator<Item = usize>,
+) -> impl Iterator<Item = &mut [T]> {
+    sizes.map(move |size| {
+        let part;
+        (part, rest) = std::mem::take(&mut rest).split_at_mut(size);
+        part
+    })
+}
+
+/// Runs `work(i, part)` on each, in parallel if asked.
+pub(super) fn for_each_part<P: Send>(parts: Vec<P>, in_parallel: bool, work: impl Fn(usize, P) + Sync) {
+    if in_parallel && parts.len() > 1 {
+        parts.into_par_iter().enumerate().for_each(|(i, part)| work(i, part));
     } else {
-        parts.into_iter().for_each(|(i, a, b)| work(i, a, b));
+        parts.into_iter().enumerate().for_each(|(i, part)| work(i, part));
     }
 }
 

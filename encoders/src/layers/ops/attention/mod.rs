@@ -2,6 +2,7 @@
 
 mod composite;
 mod mask;
+mod packing;
 #[cfg(test)]
 mod tests;
 mod tiles;
@@ -11,9 +12,10 @@ use std::sync::Arc;
 use burn::prelude::*;
 
 use super::kernel::{fused, runs_on};
-use tiles::{Attention, HiddenKeys};
+use tiles::{Attention, HiddenKeys, SampleRows};
 
 pub use mask::AttentionMask;
+pub use packing::{Packing, pack, packed_attention, unpack};
 
 /// Multi-head self-attention on packed queries, keys and values: `softmax(q kᵀ / sqrt(d_head)) v`, a head.
 ///
@@ -39,12 +41,9 @@ pub fn attention(qkv: Tensor<3>, n_heads: usize, mask: &AttentionMask) -> Tensor
         return composite::attention(qkv, n_heads, mask);
     }
     let kernel = Attention {
-        batch,
         n_heads,
         d_head: width / (3 * n_heads),
-        n_query: n_tokens,
-        n_key: n_tokens,
-        n_prefix: mask.n_prefix,
+        samples: SampleRows::equal(batch, n_tokens, n_tokens, mask.n_prefix),
         hidden: hidden_keys(mask.is_pad.clone()),
     };
     fused!(kernel; qkv)
@@ -83,12 +82,9 @@ pub fn cross_attention(
         return composite::cross_attention(q, kv, n_heads, is_pad);
     }
     let kernel = Attention {
-        batch,
         n_heads,
         d_head: d_model / n_heads,
-        n_query,
-        n_key,
-        n_prefix: usize::MAX,
+        samples: SampleRows::equal(batch, n_query, n_key, usize::MAX),
         hidden: hidden_keys(is_pad),
     };
     fused!(kernel; q, kv)

@@ -15,7 +15,7 @@ use super::mask::AttentionMask;
 use crate::layers::ops::kernel::Kernel;
 use crate::layers::ops::matrix::{Matrix, MatrixMut, Threads};
 use crate::layers::ops::simd::{self, LANES, vectorised};
-use crate::layers::ops::storage::{floats, for_each_sample, tensor, written};
+use crate::layers::ops::storage::{floats, for_each_part, parts_mut, sizes, tensor, written};
 
 /// Queries of a tile.
 const TILE: usize = 64;
@@ -49,19 +49,34 @@ impl HiddenKeys {
     }
 }
 
+/// The rows of one sample, among the rows of all samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SampleRows {
+    pub(super) queries: Range<usize>,
+    pub(super) keys: Range<usize>,
+    /// Leading rows that see each other in both directions.
+    pub(super) n_prefix: usize,
+}
+
+impl SampleRows {
+    /// `batch` samples of equally many rows each.
+    pub(super) fn equal(batch: usize, n_query: usize, n_key: usize, n_prefix: usize) -> Arc<[Self]> {
+        let rows = |i: usize, n: usize| i * n..(i + 1) * n;
+        (0..batch).map(|i| Self { queries: rows(i, n_query), keys: rows(i, n_key), n_prefix }).collect()
+    }
+}
+
 /// The kernel: within a sequence on one tensor of packed queries, keys and values, across two on two.
 #[derive(Clone, Debug)]
 pub(super) struct Attention {
-    pub(super) batch: usize,
     pub(super) n_heads: usize,
     pub(super) d_head: usize,
-    pub(super) n_query: usize,
-    pub(super) n_key: usize,
-    pub(super) n_prefix: usize,
+    /// In the order of their rows, without gaps.
+    pub(super) samples: Arc<[SampleRows]>,
     pub(super) hidden: Option<Arc<HiddenKeys>>,
 }
 
-/// What the backward pass needs beside the inputs: `[batch, n_heads, n_query]`, the logarithm of a row's sum of
+/// What the backward pass needs beside the inputs: `[n_heads, n_query]` of each sample, the logarithm of a row's sum of
 /// exponentials; infinite where a row sees no key, so that its probabilities come out as 0.
 type LogSums = Arc<[f32]>;
 
@@ -70,7 +85,8 @@ impl Kernel<1> for Attention {
 
     fn forward(&self, [qkv]: [FlexTensor; 1]) -> (FlexTensor, Self::Saved) {
         let (output, log_sums) = self.outputs([floats(&qkv), &[]], &self.packed());
-        (output, (qkv, log_sums))
+        let [batch, n_tokens, _] = sizes(&qkv);
+        (tensor(output, [batch, n_tokens, self.d_model()]), (qkv, log_sums))
     }
 
     fn backward(
@@ -80,7 +96,7 @@ impl Kernel<1> for Attention {
         _: [bool; 1],
     ) -> [Option<FlexTensor>; 1] {
         let [d_qkv, _] = self.gradients([floats(&qkv), &[]], &log_sums, floats(&grad), &self.packed());
-        [Some(tensor(d_qkv, [self.batch, self.n_query, 3 * self.d_model()]))]
+        [Some(tensor(d_qkv, qkv.layout().shape().clone()))]
     }
 }
 
@@ -89,7 +105,7 @@ impl Kernel<2> for Attention {
 
     fn forward(&self, [q, kv]: [FlexTensor; 2]) -> (FlexTensor, Self::Saved) {
         let (output, log_sums) = self.outputs([floats(&q), floats(&kv)], &self.apart());
-        (output, (q, kv, log_sums))
+        (tensor(output, q.layout().shape().clone()), (q, kv, log_sums))
     }
 
     fn backward(
@@ -99,8 +115,8 @@ impl Kernel<2> for Attention {
         _: [bool; 2],
     ) -> [Option<FlexTensor>; 2] {
         let [dq, dkv] = self.gradients([floats(&q), floats(&kv)], &log_sums, floats(&grad), &self.apart());
-        let dq = tensor(dq, [self.batch, self.n_query, self.d_model()]);
-        [Some(dq), Some(tensor(dkv, [self.batch, self.n_key, 2 * self.d_model()]))]
+        let like = |values, input: FlexTensor| Some(tensor(values, input.layout().shape().clone()));
+        [like(dq, q), like(dkv, kv)]
     }
 }
 
@@ -119,8 +135,8 @@ struct Layout {
     q: Part,
     k: Part,
     v: Part,
-    /// Elements of a sample in each tensor.
-    sizes: [usize; 2],
+    /// Elements of a row of each tensor: of queries in the first, of keys in the second.
+    widths: [usize; 2],
 }
 
 impl Attention {
@@ -131,7 +147,7 @@ impl Attention {
     fn packed(&self) -> Layout {
         let d_model = self.d_model();
         let part = |i| Part { source: 0, offset: i * d_model, stride: 3 * d_model };
-        Layout { q: part(0), k: part(1), v: part(2), sizes: [self.n_query * 3 * d_model, 0] }
+        Layout { q: part(0), k: part(1), v: part(2), widths: [3 * d_model, 0] }
     }
 
     fn apart(&self) -> Layout {
@@ -141,36 +157,42 @@ impl Attention {
             q: Part { source: 0, offset: 0, stride: d_model },
             k: part(0),
             v: part(1),
-            sizes: [self.n_query * d_model, self.n_key * 2 * d_model],
+            widths: [d_model, 2 * d_model],
         }
     }
 
     fn is_heavy(&self) -> bool {
-        self.batch * self.n_heads * self.n_query * self.n_key * self.d_head >= PARALLEL_FROM
+        let n_scores = |sample: &SampleRows| sample.queries.len() * sample.keys.len();
+        self.samples.iter().map(n_scores).sum::<usize>() * self.d_model() >= PARALLEL_FROM
+    }
+
+    fn n_queries(&self) -> usize {
+        self.samples.last().map_or(0, |sample| sample.queries.end)
+    }
+
+    fn n_keys(&self) -> usize {
+        self.samples.last().map_or(0, |sample| sample.keys.end)
     }
 
     fn scale(&self) -> f32 {
         1.0 / (self.d_head as f32).sqrt()
     }
 
-    fn outputs(&self, inputs: [&[f32]; 2], layout: &Layout) -> (FlexTensor, LogSums) {
-        let d_model = self.d_model();
-        let mut log_sums = vec![0.0; self.batch * self.n_heads * self.n_query];
+    fn outputs(&self, inputs: [&[f32]; 2], layout: &Layout) -> (Vec<f32>, LogSums) {
+        let (d_model, n_heads) = (self.d_model(), self.n_heads);
+        let mut log_sums = vec![0.0; n_heads * self.n_queries()];
+        let sizes = self.samples.iter().map(|sample| sample.queries.len() * d_model);
+        let sizes_of_sums = self.samples.iter().map(|sample| sample.queries.len() * n_heads);
         // SAFETY: every tile of every head writes its rows and columns, and together they are the whole output
         let output = unsafe {
-            written(self.batch * self.n_query * d_model, |output| {
-                for_each_sample(
-                    self.batch,
-                    output,
-                    &mut log_sums,
-                    self.is_heavy(),
-                    |sample_idx, output, log_sums| {
-                        self.sample(inputs, layout, sample_idx).forward(output, log_sums);
-                    },
-                );
+            written(self.n_queries() * d_model, |output| {
+                let parts = parts_mut(output, sizes).zip(parts_mut(&mut log_sums, sizes_of_sums));
+                for_each_part(parts.collect(), self.is_heavy(), |sample_idx, (output, log_sums)| {
+                    self.sample(inputs, layout, sample_idx).forward(output, log_sums);
+                });
             })
         };
-        (tensor(output, [self.batch, self.n_query, d_model]), log_sums.into())
+        (output, log_sums.into())
     }
 
     fn gradients(
@@ -180,18 +202,21 @@ impl Attention {
         grad: &[f32],
         layout: &Layout,
     ) -> [Vec<f32>; 2] {
-        let [size_0, size_1] = layout.sizes;
+        let [width_0, width_1] = layout.widths;
+        let sizes_0 = self.samples.iter().map(|sample| sample.queries.len() * width_0);
+        let sizes_1 = self.samples.iter().map(|sample| sample.keys.len() * width_1);
         let mut d_0 = Vec::new();
         // SAFETY: each sample fills its part of both buffers with zeros before anything else
         let d_1 = unsafe {
-            written(self.batch * size_1, |d_1| {
-                d_0 = written(self.batch * size_0, |d_0| {
-                    for_each_sample(self.batch, d_0, d_1, self.is_heavy(), |sample_idx, d_0, d_1| {
+            written(self.n_keys() * width_1, |d_1| {
+                d_0 = written(self.n_queries() * width_0, |d_0| {
+                    let parts = parts_mut(d_0, sizes_0).zip(parts_mut(d_1, sizes_1));
+                    for_each_part(parts.collect(), self.is_heavy(), |sample_idx, (d_0, d_1)| {
                         d_0.fill(MaybeUninit::new(0.0));
                         d_1.fill(MaybeUninit::new(0.0));
-                        let n_rows = self.n_heads * self.n_query;
-                        let log_sums = &log_sums[sample_idx * n_rows..][..n_rows];
-                        let grad = &grad[sample_idx * self.n_query * self.d_model()..];
+                        let queries = &self.samples[sample_idx].queries;
+                        let log_sums = &log_sums[self.n_heads * queries.start..self.n_heads * queries.end];
+                        let grad = &grad[queries.start * self.d_model()..queries.end * self.d_model()];
                         let grads = [d_0.assume_init_mut(), d_1.assume_init_mut()];
                         self.sample(inputs, layout, sample_idx).backward(log_sums, grad, grads);
                     });
@@ -202,11 +227,17 @@ impl Attention {
     }
 
     fn sample<'a>(&'a self, inputs: [&'a [f32]; 2], layout: &'a Layout, sample_idx: usize) -> Sample<'a> {
+        let rows = &self.samples[sample_idx];
+        let part = |i: usize, rows: &Range<usize>| {
+            let width = layout.widths[i];
+            &inputs[i][rows.start * width..rows.end * width]
+        };
         let mut sample = Sample {
             attention: self,
             layout,
-            inputs: std::array::from_fn(|i| &inputs[i][sample_idx * layout.sizes[i]..][..layout.sizes[i]]),
-            visible: Visible { n_prefix: self.n_prefix, n_key: self.n_key },
+            inputs: [part(0, &rows.queries), part(1, &rows.keys)],
+            n_query: rows.queries.len(),
+            visible: Visible { n_prefix: rows.n_prefix, n_key: rows.keys.len() },
             bias: None,
         };
         if let Some(hidden) = &self.hidden {
@@ -249,6 +280,7 @@ struct Sample<'a> {
     attention: &'a Attention,
     layout: &'a Layout,
     inputs: [&'a [f32]; 2],
+    n_query: usize,
     visible: Visible,
     /// Added to the scores where a key between visible ones is hidden.
     bias: Option<&'a [f32]>,
@@ -257,7 +289,7 @@ struct Sample<'a> {
 impl Sample<'_> {
     /// The tiles of queries, each with the number of keys that any of its rows sees.
     fn tiles(&self) -> impl Iterator<Item = (Range<usize>, usize)> {
-        let n_query = self.attention.n_query;
+        let n_query = self.n_query;
         (0..n_query).step_by(TILE).map(move |start| {
             let rows = start..(start + TILE).min(n_query);
             let n_key = self.visible.limit(rows.end - 1);
@@ -297,7 +329,7 @@ impl Sample<'_> {
     }
 
     fn scratch(&self) -> Vec<f32> {
-        vec![0.0; TILE.min(self.attention.n_query) * Self::stride(self.visible.n_key)]
+        vec![0.0; TILE.min(self.n_query) * Self::stride(self.visible.n_key)]
     }
 
     fn sight(&self, rows: &Range<usize>) -> Sight<'_> {
@@ -306,7 +338,8 @@ impl Sample<'_> {
 
     /// `[n_query, d_model]` and `[n_heads, n_query]`.
     fn forward(&self, output: &mut [MaybeUninit<f32>], log_sums: &mut [f32]) {
-        let Attention { n_heads, d_head, n_query, .. } = *self.attention;
+        let (Attention { n_heads, d_head, .. }, n_query) = (self.attention, self.n_query);
+        let (n_heads, d_head) = (*n_heads, *d_head);
         let d_model = n_heads * d_head;
         let mut scratch = self.scratch();
         for head_idx in 0..n_heads {
@@ -340,7 +373,8 @@ impl Sample<'_> {
     /// With `p` the probabilities and `g` the gradient of the output: `dv = pᵀ g`,
     /// `ds = p * (g vᵀ - rowsum(p * g vᵀ))`, `dq = ds k * scale`, `dk = dsᵀ q * scale`. `grads` hold zeros on entry.
     fn backward(&self, log_sums: &[f32], grad: &[f32], mut grads: [&mut [f32]; 2]) {
-        let Attention { n_heads, d_head, n_query, .. } = *self.attention;
+        let (Attention { n_heads, d_head, .. }, n_query) = (self.attention, self.n_query);
+        let (n_heads, d_head) = (*n_heads, *d_head);
         let Layout { q, k, v, .. } = *self.layout;
         let (d_model, scale) = (n_heads * d_head, self.attention.scale());
         let (mut scratch_p, mut scratch_ds) = (self.scratch(), self.scratch());
@@ -405,7 +439,9 @@ vectorised! {
             let total = simd::add_lanes(total);
             let inverse = 1.0 / total;
             for scores in seen {
-                scores.iter_mut().for_each(|score| *score *= inverse);
+                for score in scores {
+                    *score *= inverse;
+                }
             }
             *log_sum = largest + total.ln();
         }
@@ -415,7 +451,9 @@ vectorised! {
     fn probabilities(scores: &mut [f32], stride: usize, sight: Sight, log_sums: &[f32]) {
         for (i, (row, log_sum)) in scores.chunks_exact_mut(stride).zip(log_sums).enumerate() {
             for scores in visible_lanes(row, sight, i) {
-                scores.iter_mut().for_each(|score| *score = simd::exp(*score - log_sum));
+                for score in scores {
+                    *score = simd::exp(*score - log_sum);
+                }
             }
         }
     }
