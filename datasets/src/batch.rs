@@ -12,8 +12,6 @@ pub struct HostBatch {
     pub text: Option<TextBatch>,
     /// Pictures.
     pub image: Option<ImageBatch>,
-    /// Second views of the same groups: other pictures, or the same changed otherwise. Absent unless asked for.
-    pub image_b: Option<ImageBatch>,
     /// Log-mel spectrograms.
     pub audio: Option<AudioBatch>,
 }
@@ -47,7 +45,7 @@ pub struct ImageBatch {
 /// Log-mel spectrograms, padded at the end.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AudioBatch {
-    /// Which rows of the batch these are, rising.
+    /// Which rows of the batch these are, rising; a row stands here once for each of its sounds.
     pub rows: Vec<usize>,
     /// `[batch, n_frames, n_mels]`, frame by frame; padding is 0.
     pub frames: Vec<f32>,

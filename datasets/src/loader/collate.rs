@@ -52,13 +52,17 @@ pub fn image_batch(rows: &[Option<Vec<f32>>], side: usize) -> Option<ImageBatch>
 /// # Panics
 /// If the rows differ in `n_mels`.
 pub fn audio_batch(rows: &[Option<Frames>]) -> Option<AudioBatch> {
-    let present = present(rows)?;
-    let n_mels = present[0].1.n_mels;
+    sounds_batch(&present(rows)?)
+}
+
+/// The same of clips with the numbers of their rows, which rise and may repeat.
+pub(super) fn sounds_batch(present: &[(usize, &Frames)]) -> Option<AudioBatch> {
+    let n_mels = present.first()?.1.n_mels;
     let longest = present.iter().map(|(_, clip)| clip.n_frames).max().unwrap_or(0);
     let n_frames = longest.next_multiple_of(FRAMES_MULTIPLE).max(FRAMES_MULTIPLE);
     let mut batch = AudioBatch { n_frames, n_mels, ..AudioBatch::default() };
     batch.frames.reserve_exact(present.len() * n_frames * n_mels);
-    for (row, clip) in present {
+    for &(row, clip) in present {
         assert_eq!(clip.n_mels, n_mels, "clips of different mel bands");
         batch.rows.push(row);
         batch.lengths.push(clip.n_frames);

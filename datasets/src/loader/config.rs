@@ -30,9 +30,9 @@ pub struct LoaderConfig {
     /// How sounds are made ready; `None` leaves them out.
     #[serde(default)]
     pub audio: Option<AudioTransform>,
-    /// 2 adds a second view to each row, of another picture where the group has one.
+    /// Sounds that stand for each row, different ones where the group has as many.
     #[serde(default = "one")]
-    pub image_views: usize,
+    pub sounds_per_row: usize,
     /// Threads that make batches; 0 makes them in the caller's. The number changes no batch.
     #[serde(default = "one")]
     pub workers: usize,
@@ -132,7 +132,7 @@ impl LoaderConfig {
             text: None,
             image: None,
             audio: None,
-            image_views: one(),
+            sounds_per_row: one(),
             workers: one(),
             queue: two(),
             on_bad: OnBad::default(),
@@ -148,8 +148,8 @@ impl LoaderConfig {
         if self.batch_size == 0 {
             return Err("batch_size: expected at least 1, got 0".to_owned());
         }
-        if !(1..=2).contains(&self.image_views) {
-            return Err(format!("image_views: expected 1 or 2, got {}", self.image_views));
+        if !(1..=16).contains(&self.sounds_per_row) {
+            return Err(format!("sounds_per_row: expected 1 to 16, got {}", self.sounds_per_row));
         }
         if self.workers > 256 {
             return Err(format!("workers: expected 0 to 256 threads, got {}", self.workers));

@@ -72,7 +72,6 @@ fn plain_batch(fetcher: &Fetcher, entries: Vec<usize>) -> Result<EvalBatch, BadS
         ids: entries.iter().map(|idx| all[*idx].group.clone()).collect(),
         text: text_batch(&texts),
         image: image_batch(&images, fetcher.image_side()),
-        image_b: None,
         audio: audio_batch(&sounds),
     };
     Ok(EvalBatch { entries, batch })

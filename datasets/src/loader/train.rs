@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::collate::sounds_batch;
 use super::fetch::Fetcher;
 use super::plan::{Group, Plan};
 use super::workers::OrderedWorkers;
-use super::{BadSample, LoaderConfig, LoaderError, OnBad, audio_batch, image_batch, text_batch};
+use super::{BadSample, LoaderConfig, LoaderError, OnBad, image_batch, text_batch};
 use crate::batch::HostBatch;
 use crate::shard::Corpus;
 use crate::text::Tokenizer;
@@ -14,7 +15,7 @@ use crate::text::Tokenizer;
 /// Batches for training, without end.
 ///
 /// An epoch is a permutation of the groups, cut into full batches; what is left over at its end waits for the next
-/// permutation. For each group of a batch one of its pictures and one of its sounds are drawn, each changed at
+/// permutation. For each group of a batch one of its pictures and some of its sounds are drawn, each changed at
 /// random. Batch `k` is a pure function of the corpus, the configuration and `k`: neither the number of threads nor
 /// where the stream was entered changes it.
 pub struct TrainLoader {
@@ -48,7 +49,7 @@ impl TrainLoader {
         let assembler = Assembler {
             fetcher: Fetcher::new(corpus, tokenizer, config),
             plan,
-            image_views: config.image_views,
+            sounds_per_row: config.sounds_per_row,
             on_bad: config.on_bad,
         };
         let make = move |batch_idx| assembler.batch(batch_idx);
@@ -87,7 +88,7 @@ impl TrainLoader {
 struct Assembler {
     fetcher: Fetcher,
     plan: Plan,
-    image_views: usize,
+    sounds_per_row: usize,
     on_bad: OnBad,
 }
 
@@ -96,46 +97,45 @@ impl Assembler {
         let (epoch, groups) = self.plan.batch(batch_idx);
         let entries = self.fetcher.corpus.entries();
         let mut bad = Vec::new();
-        let (mut texts, mut images, mut images_b, mut sounds) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for group in &groups {
+        let (mut texts, mut images, mut sounds) = (Vec::new(), Vec::new(), Vec::new());
+        for (row, group) in groups.iter().enumerate() {
             texts.push(self.fetcher.tokens(group.text.and_then(|idx| entries[idx].texts.first())));
-            let mut pictures = self.plan.candidates(epoch, group, &group.images, "which image");
+            let pictures = self.plan.candidates(epoch, group, &group.images, "which image");
             images.push(self.first_good(&pictures, &mut bad, |idx| {
                 self.fetcher.changed_image(idx, self.plan.draw(epoch, &entries[idx].id, "image"))
             })?);
-            if self.image_views > 1 {
-                // another picture than the first view's, if there is one
-                let n_skipped = 1.min(pictures.len());
-                pictures.rotate_left(n_skipped);
-                images_b.push(self.first_good(&pictures, &mut bad, |idx| {
-                    self.fetcher.changed_image(idx, self.plan.draw(epoch, &entries[idx].id, "image b"))
-                })?);
-            }
-            sounds.push(self.sound(epoch, group, &mut bad)?);
+            let clips = self.sounds(epoch, group, &mut bad)?;
+            sounds.extend(clips.into_iter().map(|clip| (row, clip)));
         }
-        let side = self.fetcher.image_side();
+        let sounds = sounds.iter().map(|(row, clip)| (*row, clip)).collect::<Vec<_>>();
         let batch = HostBatch {
             ids: groups.iter().map(|group| group.name.clone()).collect(),
             text: text_batch(&texts),
-            image: image_batch(&images, side),
-            image_b: image_batch(&images_b, side),
-            audio: audio_batch(&sounds),
+            image: image_batch(&images, self.fetcher.image_side()),
+            audio: sounds_batch(&sounds),
         };
         Ok((batch, bad))
     }
 
-    fn sound(
+    /// As many sounds of the group as a row has, each another one as long as there are.
+    fn sounds(
         &self,
         epoch: u64,
         group: &Group,
         bad: &mut Vec<BadSample>,
-    ) -> Result<Option<crate::audio::Frames>, LoaderError> {
-        let sounds = self.plan.candidates(epoch, group, &group.audios, "which audio");
-        self.first_good(&sounds, bad, |idx| {
-            let draw = self.plan.draw(epoch, &self.fetcher.corpus.entries()[idx].id, "audio");
-            self.fetcher.frames(idx, Some(draw))
-        })
+    ) -> Result<Vec<crate::audio::Frames>, LoaderError> {
+        let mut candidates = self.plan.candidates(epoch, group, &group.audios, "which audio");
+        let mut sounds = Vec::with_capacity(self.sounds_per_row);
+        for sound_idx in 0..self.sounds_per_row {
+            let purpose = format!("audio {sound_idx}");
+            sounds.extend(self.first_good(&candidates, bad, |idx| {
+                let draw = self.plan.draw(epoch, &self.fetcher.corpus.entries()[idx].id, &purpose);
+                self.fetcher.frames(idx, Some(draw))
+            })?);
+            let n_used = 1.min(candidates.len());
+            candidates.rotate_left(n_used);
+        }
+        Ok(sounds)
     }
 
     /// The first candidate that can be used; the bad ones before it are noted, or stop the run.

@@ -51,7 +51,7 @@ fn config() -> LoaderConfig {
                 ..Default::default()
             }),
         }),
-        image_views: 2,
+        sounds_per_row: 1,
         ..LoaderConfig::new(4)
     }
 }
@@ -114,9 +114,20 @@ fn rows_are_absent_where_a_group_lacks_a_modality() {
     assert_eq!(audio.frames.len(), 4 * audio.n_frames * 40);
     assert!(audio.n_frames.is_multiple_of(4) && audio.lengths.iter().all(|length| (2..=13).contains(length)));
     assert!(text.lengths.iter().all(|length| *length == 12) && text.n_tokens == 12);
-    let second = batch.image_b.expect("two views were asked for");
-    assert_eq!(second.rows, image.rows);
-    assert_ne!(second.pixels, image.pixels);
+}
+
+#[test]
+fn a_row_has_as_many_sounds_as_asked_for() {
+    let corpus = corpus_of(samples(5));
+    let config = LoaderConfig { batch_size: 5, sounds_per_row: 3, ..config() };
+    let batch = stream(&corpus, &config, 0, 1).remove(0);
+    let audio = batch.audio.expect("most groups have sounds");
+    let without = batch.ids.iter().position(|id| id == "thing 0").expect("every group is in the batch");
+    let expected: Vec<usize> = (0..5).filter(|row| *row != without).flat_map(|row| [row; 3]).collect();
+    assert_eq!(audio.rows, expected);
+    let clip = audio.n_frames * audio.n_mels;
+    let (first, second) = audio.frames[..2 * clip].split_at(clip);
+    assert_ne!(first, second, "the sounds of a row are others, or changed otherwise");
 }
 
 #[test]
@@ -129,7 +140,6 @@ fn selections_are_alternatives() {
         ],
         image: Some(ImageTransform::new(24)),
         audio: Some(AudioTransform { n_mels: 40, ..Default::default() }),
-        image_views: 1,
         batch_size: 6,
         ..config()
     };
@@ -166,7 +176,7 @@ fn bad_samples_stop_the_run_by_name() {
 #[test]
 fn skipped_samples_are_counted_and_replaced_by_their_group() {
     let corpus = corpus_of(with_broken_pictures(&["thing-2/red", "thing-3/red", "thing-3/green"]));
-    let config = LoaderConfig { batch_size: 5, on_bad: OnBad::Skip, image_views: 1, ..config() };
+    let config = LoaderConfig { batch_size: 5, on_bad: OnBad::Skip, ..config() };
     let mut loader = TrainLoader::start(corpus, tokenizer(), &config, 0).expect("the config is sound");
     for _ in 0..12 {
         let batch = loader.next_batch().expect("bad samples are skipped");

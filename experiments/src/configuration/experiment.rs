@@ -52,6 +52,9 @@ pub struct DataConfig {
     pub max_text_tokens: usize,
     /// Rows of a training batch.
     pub batch_size: usize,
+    /// Sounds that stand for each of its rows. Sounds are cheap beside pictures, and voices are many.
+    #[serde(default = "one_sound")]
+    pub sounds_per_row: usize,
     /// Threads that load batches; they decide nothing but speed.
     pub workers: usize,
     /// What a picture becomes.
@@ -60,6 +63,10 @@ pub struct DataConfig {
     pub audio: AudioTransform,
     /// What happens to a sample that cannot be read.
     pub on_bad: OnBad,
+}
+
+fn one_sound() -> usize {
+    1
 }
 
 impl DataConfig {
@@ -71,6 +78,7 @@ impl DataConfig {
             text: Some(TextOptions { max_tokens: self.max_text_tokens }),
             image: Some(self.image.clone()),
             audio: Some(self.audio.clone()),
+            sounds_per_row: self.sounds_per_row,
             workers: self.workers,
             on_bad: self.on_bad,
             ..LoaderConfig::new(self.batch_size)

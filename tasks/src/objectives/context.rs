@@ -124,10 +124,18 @@ impl<'a> StepContext<'a> {
         Some(self.audio_input.get_or_init(|| AudioInput::new(batch, &self.device)))
     }
 
-    /// Where the rows that have both modalities lie in the batch of each; `None` when no row has both.
+    /// Where the rows that have both modalities lie in the batch of each, the first place of each row; `None` when no
+    /// row has both.
     pub fn paired(&self, a: Modality, b: Modality) -> Option<[Vec<usize>; 2]> {
-        let (a, b) = shared_rows(self.rows(a)?, self.rows(b)?);
-        (!a.is_empty()).then_some([a, b])
+        self.pairings(a, b).into_iter().next()
+    }
+
+    /// The same for every sound of a row, one after the other: as many pairings as a row of either has samples.
+    pub fn pairings(&self, a: Modality, b: Modality) -> Vec<[Vec<usize>; 2]> {
+        match (self.rows(a), self.rows(b)) {
+            (Some(a), Some(b)) => pairings(a, b),
+            _ => Vec::new(),
+        }
     }
 
     /// The encoded rows at `places` of their modality's batch, which rise.
@@ -161,10 +169,23 @@ impl<'a> StepContext<'a> {
     }
 }
 
-/// Where the rows that two modalities share lie in each; both lists rise.
-fn shared_rows(a: &[usize], b: &[usize]) -> (Vec<usize>, Vec<usize>) {
-    let place = |row: &usize| b.binary_search(row).ok();
-    a.iter().enumerate().filter_map(|(idx, row)| Some((idx, place(row)?))).unzip()
+/// Where the rows that two modalities share lie in each; both lists rise. The second pairing takes the second sample
+/// of each row, and so on; a row with fewer begins again with its first.
+fn pairings(a: &[usize], b: &[usize]) -> Vec<[Vec<usize>; 2]> {
+    let places = |rows: &[usize], row: usize| {
+        rows.partition_point(|&other| other < row)..rows.partition_point(|&other| other <= row)
+    };
+    let mut shared = a.to_vec();
+    shared.dedup();
+    let shared = shared.into_iter().map(|row| (places(a, row), places(b, row)));
+    let shared = shared.filter(|(_, in_b)| !in_b.is_empty()).collect::<Vec<_>>();
+    let n_pairings = shared.iter().map(|(in_a, in_b)| in_a.len().max(in_b.len())).max().unwrap_or(0);
+    let pairing = |idx: usize| {
+        let place = |places: &std::ops::Range<usize>| places.start + idx % places.len();
+        let (a, b) = shared.iter().map(|(in_a, in_b)| (place(in_a), place(in_b))).unzip();
+        [a, b]
+    };
+    (0..n_pairings).map(pairing).collect()
 }
 
 /// The rows of a text batch at `places`.
@@ -178,7 +199,15 @@ mod tests {
 
     #[test]
     fn shared_rows_are_found_where_they_lie() {
-        assert_eq!(shared_rows(&[0, 2, 3, 7], &[2, 5, 7]), (vec![1, 3], vec![0, 2]));
-        assert_eq!(shared_rows(&[], &[1]), (vec![], vec![]));
+        assert_eq!(pairings(&[0, 2, 3, 7], &[2, 5, 7]), [[vec![1, 3], vec![0, 2]]]);
+        assert!(pairings(&[], &[1]).is_empty());
+        assert!(pairings(&[0], &[1]).is_empty());
+    }
+
+    #[test]
+    fn every_sample_of_a_row_is_paired() {
+        let pairings = pairings(&[0, 0, 1, 3, 3, 3], &[0, 1, 3]);
+        let expected = [[0, 2, 3], [1, 2, 4], [0, 2, 5]].map(|sounds| [sounds.to_vec(), vec![0, 1, 2]]);
+        assert_eq!(pairings, expected);
     }
 }

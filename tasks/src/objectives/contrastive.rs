@@ -54,11 +54,25 @@ impl Objective for Contrastive {
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let [a, b] = *self.modalities;
         // a pair alone has nothing to be told from
-        let [places_a, places_b] = context.paired(a, b).filter(|[places, _]| places.len() > 1)?;
-        let (a, b) = (context.encoded_at(a, &places_a)?, context.encoded_at(b, &places_b)?);
+        let pairings = context.pairings(a, b).into_iter().filter(|[places, _]| places.len() > 1);
+        let pairings = pairings.collect::<Vec<_>>();
         let retrieval = &context.model.retrieval;
         let scale = retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
-        Some(info_nce(retrieval.embed(&a), retrieval.embed(&b), scale))
+        let embeddings = |modality| Some(retrieval.embed(context.encoded(modality)?.0));
+        let (a, b) = (embeddings(a)?, embeddings(b)?);
+        let n_pairings = pairings.len() as f32;
+        let losses = pairings.into_iter().map(|places| {
+            let [a, b] = [(&a, &places[0]), (&b, &places[1])].map(|(embeddings, places)| {
+                let is_all = places.len() == embeddings.dims()[0];
+                if is_all {
+                    embeddings.clone()
+                } else {
+                    embeddings.clone().select(0, context.indices(places))
+                }
+            });
+            info_nce(a, b, scale.clone())
+        });
+        Some(losses.reduce(|total, loss| total + loss)?.div_scalar(n_pairings))
     }
 }
 

@@ -115,7 +115,6 @@ pub(crate) fn batch_of(n: usize, [texts, images, sounds]: [&[usize]; 3]) -> Host
         ids: (0..n).map(|sample| sample.to_string()).collect(),
         text: (!texts.is_empty()).then(text),
         image: (!images.is_empty()).then(image),
-        image_b: None,
         audio: (!sounds.is_empty()).then(audio),
     }
 }
