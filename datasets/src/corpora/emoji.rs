@@ -1,4 +1,4 @@
-//! `emoji`: the corpus that ships inside the program. 892 things, each drawn in up to six styles and said by 13
+//! `emoji`: the corpus that ships inside the program. 892 things, each drawn in up to six styles and said by 18
 //! synthetic voices.
 //!
 //! Splits: a sample is for testing if its style (`twemoji`), its voice (`slt`, `scotland-m3`, `joe`) or its concept
@@ -76,7 +76,7 @@ impl Importer for Emoji {
     }
 
     fn about(&self) -> &'static str {
-        "892 things drawn in six styles and said by 13 synthetic voices; ships inside the program"
+        "892 things drawn in six styles and said by 18 synthetic voices; ships inside the program"
     }
 
     fn import(

@@ -61,6 +61,11 @@ pub(super) static VOICES: &[Voice] = voices! {
     "kal16", false;
     "awb", false;
     "rms", false;
+    "ked", false;
+    "heart", false;
+    "awb-f", false;
+    "rms-f", false;
+    "ked-f", false;
     "slt", true;
     "scotland-m3", true;
     "joe", true;
