@@ -125,7 +125,7 @@ fn table(found: &[Found<'_>]) -> String {
     text
 }
 
-/// The query as a unit vector: a file where there is one of that path, else words.
+/// The embedding of the query: a file where there is one of that path, else words.
 fn embed_query(run: &TrainedRun, inference: &Inference<'_>, query: &str) -> miette::Result<Vec<f32>> {
     let path = Path::new(query);
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();

@@ -45,7 +45,7 @@ impl<'a> Inference<'a> {
         Self { model, tokenizer, marks, n_beams, max_text_tokens, device: device.clone() }
     }
 
-    /// Embeddings of texts, one unit vector each.
+    /// Embeddings of texts, compared by their dot products.
     pub(crate) fn embed_texts(&self, texts: &[&str], batch_size: usize) -> Vec<Vec<f32>> {
         texts
             .chunks(batch_size)
@@ -65,7 +65,7 @@ impl<'a> Inference<'a> {
             .collect()
     }
 
-    /// Embeddings of the pictures of a batch, one unit vector each.
+    /// Embeddings of the pictures of a batch, compared by their dot products.
     ///
     /// # Panics
     /// When the batch has none.
@@ -74,7 +74,7 @@ impl<'a> Inference<'a> {
         rows(self.model.retrieval.embed(&self.model.encode_image(&ImageInput::new(image, &self.device))))
     }
 
-    /// Embeddings of the sounds of a batch, one unit vector each.
+    /// Embeddings of the sounds of a batch, compared by their dot products.
     ///
     /// # Panics
     /// When the batch has none.

@@ -1,17 +1,22 @@
-//! Embeddings to search by: each encoder's mean token, projected into one space and normalised.
+//! Embeddings to search by: each encoder's mean token, projected and normalised.
 
 use burn::module::{Module, Param};
 use burn::prelude::*;
+use triptych_encoders::TokenSequence;
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
-use triptych_encoders::{Modality, TokenSequence};
 
-/// Projections of every modality into one space, and the temperatures at which they are compared.
+/// Projections into two spaces, and the temperatures at which embeddings are compared.
+///
+/// A text goes with pictures by what it means and with sounds by how it is said, and neither follows from the other. In
+/// one space a text's embedding falls into two parts, one that pictures match and one that sounds match, and pictures
+/// and sounds find each other late or never. So the parts are apart from the start: every modality has a meaning; texts
+/// and sounds have a wording besides.
 #[derive(Module, Debug)]
 pub struct RetrievalHead {
-    text: Option<Linear>,
-    image: Option<Linear>,
-    audio: Option<Linear>,
+    /// In the order of [`triptych_encoders::Modality::ALL`].
+    meaning: Vec<Option<Linear>>,
+    wording: Vec<Option<Linear>>,
     /// Logarithms of the factors on the cosine similarities of image-text, audio-text and image-audio.
     ///
     /// Start at `ln(1 / temperature)`; CLIP's temperature is 0.07.
@@ -19,35 +24,64 @@ pub struct RetrievalHead {
 }
 
 impl RetrievalHead {
-    /// `widths` are those of the text, image and audio tokens, in the order of [`Modality::ALL`].
+    /// `widths` are those of the text, image and audio tokens, in the order of [`triptych_encoders::Modality::ALL`], where the model knows
+    /// them.
     pub fn new(
         widths: [Option<usize>; 3],
         d_embedding: usize,
         temperature: f32,
         init: &mut Initializer,
     ) -> Self {
-        let [text, image, audio] =
-            widths.map(|width| width.map(|width| Linear::without_bias(width, d_embedding, init)));
-        Self { text, image, audio, log_scale: init.constant([3], -temperature.ln()) }
+        let [text, image, audio] = widths;
+        let mut projections = |widths: [Option<usize>; 3], is_used: bool| {
+            let widths = widths.map(|width| width.filter(|_| is_used));
+            widths.map(|width| width.map(|width| Linear::without_bias(width, d_embedding, init))).into()
+        };
+        Self {
+            meaning: projections(widths, image.is_some() || text.is_none() || audio.is_none()),
+            wording: projections([text, None, audio], text.is_some() && audio.is_some()),
+            log_scale: init.constant([3], -temperature.ln()),
+        }
     }
 
-    /// Unit vectors that can be compared by their dot product; 0 for a row of padding alone.
+    /// What is meant: the space in which pictures are compared. `None` where the model knows no pictures but texts and
+    /// sounds.
     ///
     /// # Shapes
-    /// `[batch, n_tokens, d]` -> `[batch, d_embedding]`
+    /// `[batch, n_tokens, d]` -> unit vectors `[batch, d_embedding]`; 0 for a row of padding alone
+    pub fn meaning(&self, tokens: &TokenSequence) -> Option<Tensor<2>> {
+        self.meaning[tokens.modality.idx()].as_ref().map(|projection| unit(projection.forward(tokens.mean())))
+    }
+
+    /// How it is said: the space in which texts and sounds are compared. `None` for pictures, and where the model does not
+    /// know both texts and sounds.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens, d]` -> unit vectors `[batch, d_embedding]`; 0 for a row of padding alone
+    pub fn wording(&self, tokens: &TokenSequence) -> Option<Tensor<2>> {
+        self.wording[tokens.modality.idx()].as_ref().map(|projection| unit(projection.forward(tokens.mean())))
+    }
+
+    /// Meaning and wording side by side, zeros for what a modality does not have: the dot product of two embeddings is
+    /// the sum of the cosine similarities in the spaces that both are in.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens, d]` -> `[batch, d_embedding]` times the number of spaces that the model has
     ///
     /// # Panics
     /// When the model does not know the modality.
     pub fn embed(&self, tokens: &TokenSequence) -> Tensor<2> {
-        let projection = match tokens.modality {
-            Modality::Text => &self.text,
-            Modality::Image => &self.image,
-            Modality::Audio => &self.audio,
-        };
-        let projection = projection.as_ref().expect("the model knows the modality");
-        let embedding = projection.forward(tokens.mean());
-        // added under the root, whose slope at 0 is infinite: a row of padding alone is embedded as 0
-        let norm = embedding.clone().powi_scalar(2).sum_dim(1).add_scalar(1e-12).sqrt();
-        embedding / norm
+        let (meaning, wording) = (self.meaning(tokens), self.wording(tokens));
+        let has = |space: &[Option<Linear>]| space.iter().any(Option::is_some);
+        let known = meaning.as_ref().or(wording.as_ref()).expect("the model knows the modality").zeros_like();
+        let parts = [(meaning, has(&self.meaning)), (wording, has(&self.wording))];
+        let parts = parts.into_iter().filter(|(_, is_there)| *is_there);
+        Tensor::cat(parts.map(|(part, _)| part.unwrap_or_else(|| known.clone())).collect(), 1)
     }
+}
+
+fn unit(vectors: Tensor<2>) -> Tensor<2> {
+    // added under the root, whose slope at 0 is infinite: a row of padding alone is embedded as 0
+    let norm = vectors.clone().powi_scalar(2).sum_dim(1).add_scalar(1e-12).sqrt();
+    vectors / norm
 }

@@ -6,7 +6,7 @@ use triptych_encoders::layers::ops;
 
 use super::{Objective, StepContext};
 
-/// Pictures with their texts.
+/// Pictures with their texts, by what they mean.
 pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
     name: "contrast_image_text",
     about: "InfoNCE between pictures and texts",
@@ -14,7 +14,7 @@ pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
     scale_idx: 0,
 };
 
-/// Sounds with their texts.
+/// Sounds with their texts, by how they are said.
 pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
     name: "contrast_audio_text",
     about: "InfoNCE between sounds and texts",
@@ -22,10 +22,11 @@ pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
     scale_idx: 1,
 };
 
-/// Pictures with their sounds.
+/// Pictures with their sounds, by what they mean. The texts of the batch, where there are any, stand beside the pictures
+/// without a gradient: a text means what all its pictures do, without the noise of any one of them.
 pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
     name: "contrast_image_audio",
-    about: "InfoNCE between pictures and sounds",
+    about: "InfoNCE between sounds and pictures, and between sounds and what their texts mean",
     modalities: &[Modality::Image, Modality::Audio],
     scale_idx: 2,
 };
@@ -53,13 +54,29 @@ impl Objective for Contrastive {
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let [a, b] = *self.modalities;
+        let direct = self.between(context, a, b, |embedding| embedding)?;
+        if self.modalities != IMAGE_AUDIO.modalities {
+            return Some(direct);
+        }
+        let by_text = self.between(context, Modality::Text, Modality::Audio, Tensor::detach);
+        Some(by_text.map_or(direct.clone(), |by_text| (direct + by_text).mul_scalar(0.5)))
+    }
+}
+
+impl Contrastive {
+    /// The mean over the pairings of the rows that have both; `change` is applied to the embeddings of `a`.
+    fn between(
+        &self,
+        context: &StepContext<'_>,
+        a: Modality,
+        b: Modality,
+        change: impl Fn(Tensor<2>) -> Tensor<2>,
+    ) -> Option<Tensor<1>> {
         // a pair alone has nothing to be told from
         let pairings = context.pairings(a, b).into_iter().filter(|[places, _]| places.len() > 1);
         let pairings = pairings.collect::<Vec<_>>();
-        let retrieval = &context.model.retrieval;
-        let scale = retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
-        let embeddings = |modality| Some(retrieval.embed(context.encoded(modality)?.0));
-        let (a, b) = (embeddings(a)?, embeddings(b)?);
+        let scale = context.model.retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
+        let (a, b) = (change(self.embeddings(context, a)?), self.embeddings(context, b)?);
         let n_pairings = pairings.len() as f32;
         let losses = pairings.into_iter().map(|places| {
             let [a, b] = [(&a, &places[0]), (&b, &places[1])].map(|(embeddings, places)| {
@@ -73,6 +90,18 @@ impl Objective for Contrastive {
             info_nce(a, b, scale.clone())
         });
         Some(losses.reduce(|total, loss| total + loss)?.div_scalar(n_pairings))
+    }
+
+    /// By wording for texts and sounds, else by meaning; by the only space that there is where there is one.
+    fn embeddings(&self, context: &StepContext<'_>, modality: Modality) -> Option<Tensor<2>> {
+        let (tokens, _) = context.encoded(modality)?;
+        let retrieval = &context.model.retrieval;
+        let meaning = || retrieval.meaning(tokens);
+        if self.modalities == AUDIO_TEXT.modalities {
+            retrieval.wording(tokens).or_else(meaning)
+        } else {
+            meaning()
+        }
     }
 }
 

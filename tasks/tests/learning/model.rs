@@ -69,6 +69,35 @@ fn saved_parameters_give_the_same_outputs() {
 }
 
 #[test]
+fn embeddings_compare_in_the_spaces_that_both_modalities_are_in() {
+    let device = Device::flex();
+    let (model, batch) = (tiny_model(&device), batch(4));
+    let text = TextInput::new(batch.text.as_ref().expect("asked for"), &device);
+    let image = ImageInput::new(batch.image.as_ref().expect("asked for"), &device);
+    let audio = AudioInput::new(batch.audio.as_ref().expect("asked for"), &device);
+    let [text, image, audio] =
+        [model.encode_text(&text), model.encode_image(&image), model.encode_audio(&audio)];
+    let retrieval = &model.retrieval;
+    let meaning = |tokens| retrieval.meaning(tokens).expect("every modality has a meaning");
+    let wording = |tokens| retrieval.wording(tokens).expect("texts and sounds have a wording");
+    let products = |a: Tensor<2>, b: Tensor<2>| (a * b).sum_dim(1);
+    let near = |a: Tensor<2>, b: Tensor<2>| {
+        a.into_data().assert_approx_eq::<f32>(&b.into_data(), burn::tensor::Tolerance::absolute(1e-5));
+    };
+    assert!(retrieval.wording(&image).is_none());
+    for other in [&text, &audio] {
+        near(
+            products(retrieval.embed(&image), retrieval.embed(other)),
+            products(meaning(&image), meaning(other)),
+        );
+    }
+    near(
+        products(retrieval.embed(&text), retrieval.embed(&audio)),
+        products(meaning(&text), meaning(&audio)) + products(wording(&text), wording(&audio)),
+    );
+}
+
+#[test]
 fn embeddings_are_unit_vectors_and_an_empty_text_is_embedded_as_zero() {
     let device = Device::flex().autodiff();
     let (model, mut batch) = (tiny_model(&device), batch(4));
@@ -77,7 +106,8 @@ fn embeddings_are_unit_vectors_and_an_empty_text_is_embedded_as_zero() {
     let embedding = model.retrieval.embed(&model.encode_text(&TextInput::new(text, &device)));
     let norms = embedding.clone().powi_scalar(2).sum_dim(1).into_data().iter::<f32>().collect::<Vec<_>>();
     for (row, norm) in norms.into_iter().enumerate() {
-        let expected = if row == 2 { 0.0 } else { 1.0 };
+        // of the meaning and of the wording
+        let expected = if row == 2 { 0.0 } else { 2.0 };
         assert!((norm - expected).abs() < 1e-5, "row {row}: squared norm {norm}");
     }
     for (name, gradient) in parameters::gradients(&model, &embedding.sum().backward()) {
