@@ -95,6 +95,10 @@ struct Assembler {
 impl Assembler {
     fn batch(&self, batch_idx: u64) -> Result<(HostBatch, Vec<BadSample>), LoaderError> {
         let (epoch, groups) = self.plan.batch(batch_idx);
+        if batch_idx.is_multiple_of(self.plan.batches_per_epoch()) {
+            // or the whole corpus would be held after some epochs
+            self.fetcher.corpus.release_pages();
+        }
         let entries = self.fetcher.corpus.entries();
         let mut bad = Vec::new();
         let (mut texts, mut images, mut sounds) = (Vec::new(), Vec::new(), Vec::new());

@@ -111,6 +111,17 @@ impl Corpus {
         entry.audio.as_ref().map(|member| self.member(entry, member)).transpose()
     }
 
+    /// Gives the pages of the shards that were read back to the system. They count as the program's memory as long as it
+    /// has them; the next read of a sample maps its pages again, from the system's cache.
+    pub fn release_pages(&self) {
+        #[cfg(unix)]
+        for map in &self.shards {
+            // SAFETY: the map is of a file and is only read, so that what is dropped is read again, unchanged. It is advice:
+            // where the system does not take it, the pages stay.
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+
     /// A whole sample.
     ///
     /// # Errors
