@@ -1,30 +1,14 @@
-//! `triptych data`: makes corpora of raw files.
+//! `triptych data import`: a collection to a corpus.
 
 use std::cell::RefCell;
 use std::path::PathBuf;
 
-use clap::Subcommand;
 use serde_json::{Value, json};
 use triptych_datasets::corpora::{ImportError, importer};
 
 use crate::diagnostic::{UsageError, print};
 use crate::progress::Progress;
 use crate::run::TrainError;
-
-/// Make corpora of raw files
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  triptych data import emoji --out data/emoji")]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-enum Command {
-    Import(Import),
-}
 
 /// Turn a collection into shards that every experiment reads
 #[derive(Debug, clap::Args)]
@@ -35,7 +19,7 @@ Examples:
   triptych train quickstart --set data.corpus.folder=data/emoji
 
 Where the folder holds the same corpus already, nothing is done.")]
-struct Import {
+pub(crate) struct Args {
     /// What to import; `triptych list corpora` names what there is
     corpus: String,
     /// Where the shards go
@@ -52,13 +36,7 @@ struct Import {
     quiet: bool,
 }
 
-pub(crate) fn run(args: Args) -> miette::Result<()> {
-    match args.command {
-        Command::Import(args) => import(&args),
-    }
-}
-
-fn import(args: &Import) -> miette::Result<()> {
+pub(crate) fn run(args: &Args) -> miette::Result<()> {
     let importer = importer(&args.corpus).map_err(|error| usage(&error))?;
     let options = options(args)?;
     let progress = RefCell::new(None::<Progress>);
@@ -84,7 +62,7 @@ fn import(args: &Import) -> miette::Result<()> {
 }
 
 /// The corpus's options as its importer reads them.
-fn options(args: &Import) -> Result<Value, UsageError> {
+fn options(args: &Args) -> Result<Value, UsageError> {
     let mut options = serde_json::Map::new();
     for argument in &args.set {
         let (key, value) = argument.split_once('=').ok_or_else(|| UsageError {
