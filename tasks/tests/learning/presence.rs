@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use triptych_encoders::Modality;
 use triptych_tasks::model::ModelConfig;
-use triptych_tasks::objectives::OBJECTIVES;
+use triptych_tasks::objectives::{self, OBJECTIVES};
 
 use crate::fixture::{SHAPE, batch, batch_of, loss_value, tiny_model, with_garbage_in_padding, without};
 
@@ -56,18 +56,34 @@ fn one_pair_alone_teaches_contrast_nothing() {
 fn rows_that_lack_a_modality_count_for_nothing() {
     let model = tiny_model(&Device::flex());
     let present: [&[usize]; 3] = [&[0, 2, 3, 5, 6, 7], &[0, 1, 2, 4, 6, 7], &[1, 2, 3, 4, 5, 7]];
-    let batch = batch_of(8, present);
     for objective in OBJECTIVES {
         let has_all =
             |row: &usize| objective.needs().iter().all(|modality| present[modality.idx()].contains(row));
         let shared = (0..8).filter(has_all).collect::<Vec<_>>();
-        let rows = Modality::ALL
-            .map(|modality| if objective.needs().contains(&modality) { shared.clone() } else { Vec::new() });
-        let alone = batch_of(8, rows.each_ref().map(Vec::as_slice));
-        let [partial, alone] = [batch.clone(), alone].map(|batch| loss_value(&model, &batch, *objective));
+        let needed = |rows: [&[usize]; 3]| {
+            let is_needed = Modality::ALL.map(|modality| objective.needs().contains(&modality));
+            batch_of(8, [0, 1, 2].map(|idx| if is_needed[idx] { rows[idx] } else { &[] }))
+        };
+        let [partial, alone] =
+            [present, [&shared; 3]].map(|rows| loss_value(&model, &needed(rows), *objective));
         let (partial, alone) = (partial.expect("rows are shared"), alone.expect("rows are there"));
         assert!((partial - alone).abs() < TOLERANCE, "{}: {partial}, but {alone} alone", objective.name());
     }
+}
+
+#[test]
+fn sounds_learn_what_their_texts_mean_whether_or_not_they_have_pictures() {
+    let model = tiny_model(&Device::flex());
+    let objective = objectives::find("contrast_image_audio").expect("it is registered");
+    // in the order of text, image, audio
+    let loss =
+        |rows: [&[usize]; 3]| loss_value(&model, &batch_of(8, rows), objective).expect("rows are shared");
+    let (front, back): (&[usize], &[usize]) = (&[0, 1, 2, 3], &[4, 5, 6, 7]);
+    let by_pictures = [front, back].map(|rows| loss([&[], rows, rows]));
+    let with_pictures = 2.0 * loss([back, back, back]) - by_pictures[1];
+    let without_pictures = 2.0 * loss([back, front, &[0, 1, 2, 3, 4, 5, 6, 7]]) - by_pictures[0];
+    assert!((with_pictures - by_pictures[1]).abs() > 0.01, "texts count for nothing");
+    assert!((with_pictures - without_pictures).abs() < TOLERANCE, "{with_pictures}, {without_pictures}");
 }
 
 #[test]
