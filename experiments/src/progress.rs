@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+/// A rate over a shorter time would be noise.
+const LEAST_S: f64 = 0.2;
 /// Without a terminal, lines come no more often than this.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -98,7 +100,7 @@ impl Progress {
         let seconds = self.begun.elapsed().as_secs_f64();
         let n_done_here = self.done.saturating_sub(self.start);
         let mut line = format!("{} {}/{}", self.title, self.done, self.total);
-        if n_done_here > 0 && seconds > 0.0 {
+        if n_done_here > 0 && seconds >= LEAST_S {
             let rate = n_done_here as f64 / seconds;
             let left = Duration::from_secs_f64(self.total.saturating_sub(self.done) as f64 / rate);
             line.push_str(&format!(", {rate:.1}/s, {} left", time(left)));

@@ -89,7 +89,7 @@ pub(crate) fn inputs(
             })
             .collect(),
         notes,
-        next_steps: next_steps(run),
+        next_steps: next_steps(config, run),
     })
 }
 
@@ -97,10 +97,18 @@ fn summary(config: &ExperimentConfig, corpus: &Corpus) -> String {
     let count = |has: fn(&triptych_datasets::shard::Entry) -> bool| {
         corpus.entries().iter().filter(|e| has(e)).count()
     };
+    let (knows, does) = match (&config.model.vision, &config.model.audio) {
+        (Some(_), Some(_)) => (
+            "text, pictures and sound",
+            "captions pictures, transcribes speech and finds either by the other or by text",
+        ),
+        (Some(_), None) => ("text and pictures", "captions pictures and finds them by text"),
+        (None, Some(_)) => ("text and sound", "transcribes speech and finds it by text"),
+        (None, None) => ("text", "embeds texts"),
+    };
     format!(
-        "One model of text, pictures and sound, trained from random weights on the corpus `{}` ({} pictures, {} \
-         recordings). It captions pictures, transcribes speech and finds either by the other or by text. Every figure \
-         is measured on hold-outs that training never saw: {}.",
+        "One model of {knows}, trained from random weights on the corpus `{}` ({} pictures, {} recordings). It {does}. \
+         Every figure is measured on hold-outs that training never saw: {}.",
         corpus.name(),
         count(|entry| entry.image.is_some()),
         count(|entry| entry.audio.is_some()),
@@ -118,17 +126,28 @@ fn unique<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     seen
 }
 
-fn next_steps(run: &Path) -> Vec<NextStep> {
-    let run = run.display();
+fn next_steps(config: &ExperimentConfig, run: &Path) -> Vec<NextStep> {
+    let (has_images, has_sounds) = (config.model.vision.is_some(), config.model.audio.is_some());
+    let (run, more_steps) = (run.display(), 3 * config.train.steps);
     [
-        (format!("triptych search {run} 'a red fruit'"), "finds pictures by your own words"),
-        (format!("triptych caption {run} PICTURE.png"), "says what a picture shows"),
-        (format!("triptych transcribe {run} SPEECH.wav"), "writes down what a recording says"),
-        ("triptych config explain quickstart".to_owned(), "shows every setting and where it comes from"),
-        ("triptych train quickstart --set train.steps=3000 --out runs/longer".to_owned(), "trains longer"),
+        (has_images, format!("triptych search {run} 'a red fruit'"), "finds pictures by your own words"),
+        (has_images, format!("triptych caption {run} PICTURE.png"), "says what a picture shows"),
+        (has_sounds, format!("triptych transcribe {run} SPEECH.wav"), "writes down what a recording says"),
+        (
+            true,
+            format!("triptych config explain {run}/config.toml"),
+            "shows every setting and where it comes from",
+        ),
+        (
+            true,
+            format!("triptych train {run}/config.toml --set train.steps={more_steps} --out {run}-longer"),
+            "trains longer",
+        ),
     ]
-    .map(|(command, purpose)| NextStep { command, purpose: purpose.to_owned() })
-    .to_vec()
+    .into_iter()
+    .filter(|(is_possible, ..)| *is_possible)
+    .map(|(_, command, purpose)| NextStep { command, purpose: purpose.to_owned() })
+    .collect()
 }
 
 /// Losses by objective, and the other quantities of the log.

@@ -58,8 +58,10 @@ pub struct DataConfig {
     /// Threads that load batches; they decide nothing but speed.
     pub workers: usize,
     /// What a picture becomes.
+    #[serde(default = "small_pictures")]
     pub image: ImageTransform,
     /// What a sound becomes.
+    #[serde(default)]
     pub audio: AudioTransform,
     /// What happens to a sample that cannot be read.
     pub on_bad: OnBad,
@@ -69,19 +71,24 @@ fn one_sound() -> usize {
     1
 }
 
-impl DataConfig {
-    /// What the loader of training batches is told.
-    pub fn training_loader(&self, seed: u64) -> LoaderConfig {
+fn small_pictures() -> ImageTransform {
+    ImageTransform::new(64)
+}
+
+impl ExperimentConfig {
+    /// What the loader of training batches is told: the modalities that the model has an encoder for.
+    pub fn training_loader(&self) -> LoaderConfig {
+        let Self { data, model, .. } = self;
         LoaderConfig {
             select: vec![Selection::of_split(Split::Train)],
-            seed,
-            text: Some(TextOptions { max_tokens: self.max_text_tokens }),
-            image: Some(self.image.clone()),
-            audio: Some(self.audio.clone()),
-            sounds_per_row: self.sounds_per_row,
-            workers: self.workers,
-            on_bad: self.on_bad,
-            ..LoaderConfig::new(self.batch_size)
+            seed: self.seed,
+            text: model.text.as_ref().map(|_| TextOptions { max_tokens: data.max_text_tokens }),
+            image: model.vision.as_ref().map(|_| data.image.clone()),
+            audio: model.audio.as_ref().map(|_| data.audio.clone()),
+            sounds_per_row: data.sounds_per_row,
+            workers: data.workers,
+            on_bad: data.on_bad,
+            ..LoaderConfig::new(data.batch_size)
         }
     }
 }

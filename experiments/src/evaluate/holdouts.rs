@@ -41,7 +41,8 @@ pub(crate) fn measure(
     Ok((measured.rows, measured.predictions))
 }
 
-/// The entries of the corpus that a hold-out's pictures and sounds are.
+/// The entries of the corpus that a hold-out's pictures and sounds are. Where these are not compared with each other they
+/// are compared with their texts, and those without a text are left out.
 pub(crate) fn members(corpus: &Corpus, holdout: &Holdout) -> (Vec<usize>, Vec<usize>) {
     let select = |selection: Option<&triptych_datasets::loader::Selection>,
                   has: fn(&triptych_datasets::shard::Entry) -> bool| {
@@ -49,10 +50,14 @@ pub(crate) fn members(corpus: &Corpus, holdout: &Holdout) -> (Vec<usize>, Vec<us
         let entries = corpus.entries().iter().enumerate();
         entries.filter(|(_, entry)| has(entry) && selection.matches(entry)).map(|(idx, _)| idx).collect()
     };
-    (
-        select(holdout.images.as_ref(), |entry| entry.image.is_some()),
-        select(holdout.sounds.as_ref(), |entry| entry.audio.is_some()),
-    )
+    let mut images: Vec<usize> = select(holdout.images.as_ref(), |entry| entry.image.is_some());
+    let mut sounds: Vec<usize> = select(holdout.sounds.as_ref(), |entry| entry.audio.is_some());
+    if images.is_empty() || sounds.is_empty() {
+        let has_text = |idx: &usize| !corpus.entries()[*idx].texts.is_empty();
+        images.retain(has_text);
+        sounds.retain(has_text);
+    }
+    (images, sounds)
 }
 
 struct Measured<'a> {
@@ -68,8 +73,8 @@ impl<'a> Measured<'a> {
         let (images, sounds) = members(self.corpus, holdout);
         let image = self.side("image", &images, &self.perceptions.images, Item::Image);
         let speech = self.side("speech", &sounds, &self.perceptions.sounds, Item::Speech);
-        let text = self.texts(images.iter().chain(&sounds));
         let crossed = !images.is_empty() && !sounds.is_empty();
+        let text = self.texts(images.iter().chain(&sounds).filter(|_| !crossed));
         let mut pairs = Vec::new();
         // with both, the hold-out is about the crossing: each with the texts is another hold-out's
         if crossed {

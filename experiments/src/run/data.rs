@@ -81,7 +81,7 @@ impl Data {
         config: &ExperimentConfig,
         from_batch: u64,
     ) -> Result<TrainLoader, LoaderError> {
-        let loader = config.data.training_loader(config.seed);
+        let loader = config.training_loader();
         TrainLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, from_batch)
     }
 
@@ -97,7 +97,7 @@ impl Data {
         let loader = LoaderConfig {
             batch_size: config.evaluate.batch_size,
             text: Some(TextOptions { max_tokens: config.data.max_text_tokens }),
-            ..config.data.training_loader(config.seed)
+            ..config.training_loader()
         };
         EvalLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, indices)
     }

@@ -45,7 +45,7 @@ impl TrainedRun {
     /// When the folder holds no run, or one without a checkpoint, or something in it is damaged.
     pub(crate) fn open(folder: &Path, device: DeviceChoice) -> miette::Result<Self> {
         let config = run_config(folder)?.value;
-        let loader = config.data.training_loader(config.seed);
+        let loader = config.training_loader();
         loader.check().map_err(|problem| TrainError::from(LoaderError::Config { problem }))?;
         let device = device.open()?;
         let found = newest(&folder.join(checkpoint::FOLDER)).map_err(TrainError::from)?;

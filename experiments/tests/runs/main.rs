@@ -5,3 +5,4 @@ mod disk;
 mod fixture;
 mod interruption;
 mod media;
+mod subsets;

@@ -65,7 +65,7 @@ fn rows_that_lack_a_modality_count_for_nothing() {
             batch_of(8, [0, 1, 2].map(|idx| if is_needed[idx] { rows[idx] } else { &[] }))
         };
         let [partial, alone] =
-            [present, [&shared; 3]].map(|rows| loss_value(&model, &needed(rows), *objective));
+            [present, [shared.as_slice(); 3]].map(|rows| loss_value(&model, &needed(rows), *objective));
         let (partial, alone) = (partial.expect("rows are shared"), alone.expect("rows are there"));
         assert!((partial - alone).abs() < TOLERANCE, "{}: {partial}, but {alone} alone", objective.name());
     }
