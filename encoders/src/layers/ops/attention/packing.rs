@@ -181,7 +181,7 @@ mod tests {
     fn is_pad(batch: usize, n: usize) -> Vec<bool> {
         (0..batch * n)
             .map(|i| match (i / n) % 4 {
-                0 => i % n >= n / 3 + 1,
+                0 => i % n > n / 3,
                 1 => i % n == 1,
                 2 => true,
                 _ => i % n >= n - 1,
