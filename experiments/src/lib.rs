@@ -9,6 +9,7 @@ pub mod diagnostic;
 pub mod evaluate;
 mod interrupt;
 mod machine;
+mod plan;
 pub mod progress;
 pub mod report;
 pub mod run;

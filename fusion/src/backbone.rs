@@ -14,6 +14,7 @@
 use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
+use triptych_encoders::layers::cost::{self, Cost, CostTree};
 use triptych_encoders::layers::embedding::{Embedding, add_positions};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
@@ -45,6 +46,35 @@ impl BackboneConfig {
     /// One small configuration of every backbone, for tests.
     pub fn registry() -> Vec<(&'static str, Self)> {
         vec![("transformer", Self::tiny())]
+    }
+
+    /// What fusing `n_inputs` tokens of text, image and audio with a causal text of `n_causal` behind them costs, the scores
+    /// of the causal text's next tokens included.
+    pub fn cost(
+        &self,
+        d_encoders: [usize; 3],
+        n_vocab: usize,
+        n_inputs: [usize; 3],
+        n_causal: usize,
+    ) -> CostTree {
+        let d_model = self.transformer.d_model;
+        let n_tokens = n_inputs.iter().sum::<usize>() + n_causal;
+        let shape = [n_tokens, d_model];
+        let inputs = d_encoders.iter().zip(n_inputs).map(|(&d, n)| cost::linear(n, d, d_model, true));
+        let logits = Cost { parameters: n_vocab as u64, ..cost::linear(n_causal, d_model, n_vocab, false) };
+        let parts = vec![
+            CostTree::leaf("inputs", &shape, inputs.fold(Cost::default(), |sum, input| sum + input)),
+            CostTree::leaf("modalities", &[], cost::table(Modality::ALL.len(), d_model)),
+            CostTree::leaf("causal", &[n_causal, d_model], cost::table(n_vocab, d_model)),
+            CostTree::leaf(
+                "causal_positions",
+                &[n_causal, d_model],
+                cost::table(self.max_causal_tokens, d_model),
+            ),
+            self.transformer.cost(n_tokens),
+            CostTree::leaf("vocabulary", &[n_causal, n_vocab], logits),
+        ];
+        CostTree::of("backbone", &shape, parts)
     }
 
     /// Random weights. `d_encoders` are the widths of the text, image and audio tokens, in the order of

@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use triptych_encoders::audio::{AudioEncoder, AudioEncoderConfig};
+use triptych_encoders::layers::cost::{self, CostTree};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
 use triptych_encoders::text::{TextEncoder, TextEncoderConfig};
@@ -50,6 +51,15 @@ pub struct DataShape {
     pub n_mels: usize,
 }
 
+/// How long the text and the sound of a sample are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SampleLengths {
+    /// Tokens of the text, without marks.
+    pub n_text_tokens: usize,
+    /// Log-mel frames of the sound.
+    pub n_frames: usize,
+}
+
 impl ModelConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
@@ -62,6 +72,42 @@ impl ModelConfig {
             audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
             fusion: BackboneConfig::tiny(),
         }
+    }
+
+    /// What a text, a picture and a sound cost that are encoded, fused with a causal text behind them, and read by every
+    /// head.
+    pub fn cost(&self, data: DataShape, lengths: SampleLengths) -> CostTree {
+        let SampleLengths { n_text_tokens, n_frames } = lengths;
+        let d_backbone = self.fusion.transformer.d_model;
+        let text = self.text.as_ref().map(|config| config.cost(data.n_vocab, n_text_tokens));
+        let vision = self.vision.as_ref().map(|config| config.cost(data.image_side));
+        let audio = self.audio.as_ref().map(|config| config.cost(data.n_mels, n_frames));
+        // of an encoder's tokens: how many, and how wide
+        let size = |encoder: &Option<CostTree>| encoder.as_ref().map(|tree| (tree.shape[0], tree.shape[1]));
+        let sizes = [size(&text), size(&vision), size(&audio)];
+        let n_inputs = sizes.map(|size| size.map_or(0, |(n, _)| n));
+        let widths = sizes.map(|size| size.map_or(d_backbone, |(_, d)| d));
+        let backbone = self.fusion.cost(widths, data.n_vocab, n_inputs, n_text_tokens + 1);
+        let head = |name: &str, n: usize, d_out: usize| {
+            CostTree::leaf(name, &[n, d_out], cost::linear(n, d_backbone, d_out, true))
+        };
+        let [_, n_patches, n_sounds] = n_inputs;
+        let mut parts = Vec::new();
+        parts.extend(text.map(|tree| tree.named("text")));
+        parts.extend(vision.map(|tree| tree.named("vision")));
+        parts.extend(audio.map(|tree| tree.named("audio")));
+        parts.push(backbone);
+        parts.push(RetrievalHead::cost(sizes.map(|size| size.map(|(_, d)| d)), self.d_embedding));
+        parts.extend(self.audio.as_ref().map(|_| head("ctc", n_sounds, data.n_vocab)));
+        parts.extend(
+            self.vision.as_ref().map(|config| head("patches", n_patches, config.patch_side().pow(2) * 3)),
+        );
+        parts.extend(
+            self.audio
+                .as_ref()
+                .map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)),
+        );
+        CostTree::of("model", &[], parts)
     }
 
     /// Random weights drawn from `seed`.

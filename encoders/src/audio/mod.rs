@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use transformer::{AudioTransformer, AudioTransformerConfig};
 
 use crate::input::AudioInput;
+use crate::layers::cost::CostTree;
 use crate::layers::initializer::Initializer;
 use crate::{ConfigError, TokenSequence};
 
@@ -42,6 +43,13 @@ impl AudioEncoderConfig {
     pub fn frames_per_token(&self) -> usize {
         match self {
             Self::Transformer(config) => config.frames_per_token(),
+        }
+    }
+
+    /// What a sound of `n_frames` log-mel frames costs.
+    pub fn cost(&self, n_mels: usize, n_frames: usize) -> CostTree {
+        match self {
+            Self::Transformer(config) => config.cost(n_mels, n_frames),
         }
     }
 

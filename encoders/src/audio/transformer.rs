@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::{AudioInput, padding};
 use crate::layers::convolution::ConvolutionBlock;
+use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::add_positions;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
@@ -71,6 +72,23 @@ impl AudioTransformerConfig {
             positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
             transformer: self.transformer.init(init)?,
         })
+    }
+
+    /// What a sound of `n_frames` log-mel frames costs.
+    pub fn cost(&self, n_mels: usize, n_frames: usize) -> CostTree {
+        let d_model = self.transformer.d_model;
+        let (mut parts, mut channels_in, mut n) = (Vec::new(), n_mels, n_frames);
+        for (idx, &channels) in self.stem.iter().enumerate() {
+            n = n.div_ceil(2);
+            let cost = cost::convolution(n, 3, [channels_in, channels]);
+            parts.push(CostTree::leaf(&format!("convolutions.{idx}"), &[n, channels], cost));
+            channels_in = channels;
+        }
+        let shape = [n, d_model];
+        parts.push(CostTree::leaf("projection", &shape, cost::linear(n, channels_in, d_model, true)));
+        parts.push(CostTree::leaf("positions", &shape, cost::table(self.max_tokens, d_model)));
+        parts.push(self.transformer.cost(n));
+        CostTree::of("transformer", &shape, parts)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The layers under the encoders.
 
 pub mod convolution;
+pub mod cost;
 pub mod embedding;
 pub mod initializer;
 pub mod linear;

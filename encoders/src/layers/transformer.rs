@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::cost::{self, Cost, CostTree};
 use super::initializer::Initializer;
 use super::linear::{FeedForward, LayerNorm, Linear};
 use super::ops::{self, AttentionMask, Packing};
@@ -43,6 +44,38 @@ impl TransformerConfig {
         }
         let blocks = (0..depth).map(|_| Block::new(self, init)).collect();
         Ok(Transformer { blocks, norm: LayerNorm::new(d_model, init) })
+    }
+
+    /// What a sequence of `n_tokens` costs. Attention is counted in full, also where a mask hides half of it.
+    pub fn cost(&self, n_tokens: usize) -> CostTree {
+        let Self { d_model, depth, n_heads, mlp_ratio } = *self;
+        let (n, d_hidden) = (n_tokens, mlp_ratio * d_model);
+        // scores and weighted values; the scores are computed again from what is kept, one logarithm a row and head
+        let attend = Cost {
+            parameters: 0,
+            flops: 4 * (n * n * d_model) as u64,
+            kept: (n * (3 * d_model + n_heads)) as u64,
+        };
+        let attention = cost::layer_norm(n, d_model)
+            + cost::linear(n, d_model, 3 * d_model, true)
+            + attend
+            + cost::linear(n, d_model, d_model, true);
+        let feed_forward = cost::layer_norm(n, d_model)
+            + cost::linear(n, d_model, d_hidden, true)
+            // before the GELU
+            + Cost { kept: (n * d_hidden) as u64, ..Cost::default() }
+            + cost::linear(n, d_hidden, d_model, true);
+        let shape = [n, d_model];
+        let block = CostTree::of(
+            "blocks",
+            &shape,
+            vec![
+                CostTree::leaf("attention", &shape, attention),
+                CostTree::leaf("feed_forward", &shape, feed_forward),
+            ],
+        );
+        let norm = CostTree::leaf("norm", &shape, cost::layer_norm(n, d_model));
+        CostTree::of("transformer", &shape, vec![block.repeated(depth), norm])
     }
 }
 

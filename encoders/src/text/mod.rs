@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use transformer::{TextTransformer, TextTransformerConfig};
 
 use crate::input::TextInput;
+use crate::layers::cost::CostTree;
 use crate::layers::initializer::Initializer;
 use crate::{ConfigError, TokenSequence};
 
@@ -35,6 +36,13 @@ impl TextEncoderConfig {
     pub fn max_tokens(&self) -> usize {
         match self {
             Self::Transformer(config) => config.max_tokens,
+        }
+    }
+
+    /// What a text of `n_tokens` costs.
+    pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
+        match self {
+            Self::Transformer(config) => config.cost(n_vocab, n_tokens),
         }
     }
 

@@ -5,6 +5,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::input::TextInput;
+use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
 use crate::layers::initializer::Initializer;
 use crate::layers::ops::AttentionMask;
@@ -47,6 +48,18 @@ impl TextTransformerConfig {
             positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
             transformer: self.transformer.init(init)?,
         })
+    }
+
+    /// What a text of `n_tokens` costs.
+    pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
+        let d_model = self.transformer.d_model;
+        let shape = [n_tokens, d_model];
+        let parts = vec![
+            CostTree::leaf("embedding", &shape, cost::table(n_vocab, d_model)),
+            CostTree::leaf("positions", &shape, cost::table(self.max_tokens, d_model)),
+            self.transformer.cost(n_tokens),
+        ];
+        CostTree::of("transformer", &shape, parts)
     }
 }
 

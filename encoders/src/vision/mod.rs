@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub use vit::{StemStage, VisionStem, Vit, VitConfig};
 
 use crate::input::ImageInput;
+use crate::layers::cost::CostTree;
 use crate::layers::initializer::Initializer;
 use crate::{ConfigError, TokenSequence};
 
@@ -35,6 +36,13 @@ impl VisionEncoderConfig {
     pub fn patch_side(&self) -> usize {
         match self {
             Self::Vit(config) => config.patch_side(),
+        }
+    }
+
+    /// What a picture of `side` pixels costs.
+    pub fn cost(&self, side: usize) -> CostTree {
+        match self {
+            Self::Vit(config) => config.cost(side),
         }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::input::ImageInput;
 use crate::layers::convolution::{ConvolutionBlock, ResidualBlock};
+use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::add_positions;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
@@ -110,6 +111,31 @@ impl VitConfig {
             transformer: self.transformer.init(init)?,
             patch_side,
         })
+    }
+
+    /// What a picture of `side` pixels costs.
+    pub fn cost(&self, side: usize) -> CostTree {
+        let d_model = self.transformer.d_model;
+        let (mut parts, mut d_patch) = (Vec::new(), 3);
+        match &self.stem {
+            VisionStem::Patch(side) => d_patch = side * side * 3,
+            VisionStem::Convolutions(stages) => {
+                for (stage_idx, &StemStage { channels, blocks }) in stages.iter().enumerate() {
+                    let map_side = side >> (stage_idx + 1);
+                    let (n, shape) = (map_side * map_side, [map_side, map_side, channels]);
+                    let halving = cost::convolution(n, 9, [d_patch, channels]);
+                    let residual = cost::convolution(n, 9, [channels, channels]) * (2 * blocks as u64);
+                    parts.push(CostTree::leaf(&format!("stem.{stage_idx}"), &shape, halving + residual));
+                    d_patch = channels;
+                }
+            }
+        }
+        let n_tokens = (side / self.patch_side().max(1)).pow(2);
+        let shape = [n_tokens, d_model];
+        parts.push(CostTree::leaf("projection", &shape, cost::linear(n_tokens, d_patch, d_model, true)));
+        parts.push(CostTree::leaf("positions", &shape, cost::table(n_tokens, d_model)));
+        parts.push(self.transformer.cost(n_tokens));
+        CostTree::of("vit", &shape, parts)
     }
 }
 

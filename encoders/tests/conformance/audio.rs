@@ -3,6 +3,7 @@
 use burn::prelude::*;
 use triptych_datasets::batch::AudioBatch;
 use triptych_encoders::audio::{AudioEncoder, AudioEncoderConfig};
+use triptych_encoders::layers::cost::CostTree;
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::{AudioInput, Modality, TokenSequence};
 
@@ -37,6 +38,10 @@ impl Kind for Audio {
         device: &Device,
     ) -> TokenSequence {
         encoder.forward(&input(rows, width, filler, device))
+    }
+
+    fn cost(config: &AudioEncoderConfig, length: usize) -> CostTree {
+        config.cost(N_MELS, length)
     }
 
     fn n_tokens(config: &AudioEncoderConfig, length: usize) -> usize {

@@ -13,6 +13,7 @@ use burn::prelude::*;
 use burn::tensor::Tolerance;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use triptych_encoders::layers::cost::CostTree;
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::{Modality, TokenSequence};
 
@@ -45,6 +46,7 @@ trait Kind {
         filler: u64,
         device: &Device,
     ) -> TokenSequence;
+    fn cost(config: &Self::Config, length: usize) -> CostTree;
     /// Tokens that stand for a row of `length`.
     fn n_tokens(config: &Self::Config, length: usize) -> usize;
     /// Lengths that a batch may mix, and the width of the widest.
@@ -103,6 +105,17 @@ fn outputs_have_the_documented_shape_and_are_finite<K: Kind>() {
             "{name}"
         );
         assert!(output.tokens.into_data().iter::<f32>().all(f32::is_finite), "{name}");
+    }
+}
+
+fn costs_count_every_parameter_and_know_the_shape<K: Kind>() {
+    for (name, config) in K::registry() {
+        let (_, width) = K::lengths();
+        let cost = K::cost(&config, width);
+        let encoder = encoder::<K>(&config, 1, &Device::flex());
+        assert_eq!(cost.cost.parameters, encoder.num_params() as u64, "{name}");
+        assert_eq!(cost.shape, [K::n_tokens(&config, width), K::d_model(&config)], "{name}");
+        assert!(cost.cost.flops > 0 && cost.cost.kept > 0, "{name}");
     }
 }
 
@@ -180,6 +193,7 @@ macro_rules! conformance {
         conformance! {
             $kind:
             outputs_have_the_documented_shape_and_are_finite,
+            costs_count_every_parameter_and_know_the_shape,
             a_gradient_reaches_every_parameter,
             configs_round_trip_and_refuse_unknown_keys,
             saved_parameters_give_the_same_outputs,

@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use triptych_datasets::batch::TextBatch;
+use triptych_encoders::layers::cost::CostTree;
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::text::{TextEncoder, TextEncoderConfig, TextTransformerConfig};
 use triptych_encoders::{Modality, TextInput, TokenSequence};
@@ -47,6 +48,10 @@ impl Kind for Text {
             n_tokens: width,
         };
         encoder.forward(&TextInput::new(&batch, device))
+    }
+
+    fn cost(config: &TextEncoderConfig, length: usize) -> CostTree {
+        config.cost(N_VOCAB, length)
     }
 
     fn n_tokens(_: &TextEncoderConfig, length: usize) -> usize {

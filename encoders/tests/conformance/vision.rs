@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use triptych_datasets::batch::ImageBatch;
+use triptych_encoders::layers::cost::CostTree;
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::vision::{VisionEncoder, VisionEncoderConfig, VisionStem, VitConfig};
 use triptych_encoders::{ImageInput, Modality, TokenSequence};
@@ -34,6 +35,10 @@ impl Kind for Vision {
 
     fn forward(encoder: &VisionEncoder, rows: &[Row], _: usize, _: u64, device: &Device) -> TokenSequence {
         encoder.forward(&input(rows, SIDE, device))
+    }
+
+    fn cost(config: &VisionEncoderConfig, _: usize) -> CostTree {
+        config.cost(SIDE)
     }
 
     fn n_tokens(config: &VisionEncoderConfig, _: usize) -> usize {

@@ -14,6 +14,7 @@ mod config;
 mod data;
 mod evaluate;
 mod list;
+mod model;
 mod options;
 mod outcomes;
 mod quickstart;
@@ -33,6 +34,7 @@ Examples:
   triptych search runs/quickstart 'red heart'       find pictures by words, speech or a picture
   triptych train my.toml --out runs/mine            train what a config describes
   triptych config explain quickstart                every setting, and where it comes from
+  triptych model describe quickstart                a model's modules and sizes
   triptych list                                     what an experiment can be made of
 
 Exit status: 0 done, 1 the work failed, 2 wrong command line or config, 130 stopped by Ctrl-C";
@@ -54,6 +56,7 @@ enum Command {
     Transcribe(transcribe::Args),
     Search(search::Args),
     Data(data::Args),
+    Model(model::Args),
     Config(config::Args),
     List(list::Args),
     Checkpoints(checkpoints::Args),
@@ -72,6 +75,7 @@ impl Command {
             Command::Search(args) => Some(args.work.device),
             Command::Report(_)
             | Command::Data(_)
+            | Command::Model(_)
             | Command::Config(_)
             | Command::List(_)
             | Command::Checkpoints(_)
@@ -89,6 +93,7 @@ impl Command {
             Command::Transcribe(args) => transcribe::run(args),
             Command::Search(args) => search::run(args),
             Command::Data(args) => data::run(args),
+            Command::Model(args) => model::run(args),
             Command::Config(args) => config::run(args),
             Command::List(args) => list::run(args),
             Command::Checkpoints(args) => checkpoints::run(args),

@@ -3,6 +3,7 @@
 use burn::module::{Module, Param};
 use burn::prelude::*;
 use triptych_encoders::TokenSequence;
+use triptych_encoders::layers::cost::{self, Cost, CostTree};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
 
@@ -32,16 +33,39 @@ impl RetrievalHead {
         temperature: f32,
         init: &mut Initializer,
     ) -> Self {
-        let [text, image, audio] = widths;
-        let mut projections = |widths: [Option<usize>; 3], is_used: bool| {
-            let widths = widths.map(|width| width.filter(|_| is_used));
+        let mut projections = |widths: [Option<usize>; 3]| {
             widths.map(|width| width.map(|width| Linear::without_bias(width, d_embedding, init))).into()
         };
+        let [meaning, wording] = Self::spaces(widths);
         Self {
-            meaning: projections(widths, image.is_some() || text.is_none() || audio.is_none()),
-            wording: projections([text, None, audio], text.is_some() && audio.is_some()),
+            meaning: projections(meaning),
+            wording: projections(wording),
             log_scale: init.constant([3], -temperature.ln()),
         }
+    }
+
+    /// The widths of the modalities that have a meaning, and of those that have a wording.
+    fn spaces(widths: [Option<usize>; 3]) -> [[Option<usize>; 3]; 2] {
+        let [text, image, audio] = widths;
+        let has_wording = text.is_some() && audio.is_some();
+        let has_meaning = image.is_some() || !has_wording;
+        let wording = [text, None, audio].map(|width| width.filter(|_| has_wording));
+        [widths.map(|width| width.filter(|_| has_meaning)), wording]
+    }
+
+    /// What an embedding of each modality costs.
+    pub fn cost(widths: [Option<usize>; 3], d_embedding: usize) -> CostTree {
+        let [meaning, wording] = Self::spaces(widths).map(|widths| {
+            let projections =
+                widths.into_iter().flatten().map(|width| cost::linear(1, width, d_embedding, false));
+            projections.fold(Cost::default(), |sum, projection| sum + projection)
+        });
+        let parts = vec![
+            CostTree::leaf("meaning", &[d_embedding], meaning),
+            CostTree::leaf("wording", &[d_embedding], wording),
+            CostTree::leaf("log_scale", &[], cost::table(3, 1)),
+        ];
+        CostTree::of("retrieval", &[], parts)
     }
 
     /// What is meant: the space in which pictures are compared. `None` where the model knows no pictures but texts and

@@ -1,8 +1,9 @@
 //! The whole model: configs, saved parameters, and a gradient for everything.
 
+use burn::module::Module;
 use burn::prelude::*;
 use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput};
-use triptych_tasks::model::{Model, ModelConfig};
+use triptych_tasks::model::{Model, ModelConfig, SampleLengths};
 use triptych_tasks::objectives::{OBJECTIVES, StepContext, combine};
 
 use crate::adam::Adam;
@@ -20,6 +21,22 @@ fn a_model_knows_the_modalities_that_it_has_encoders_for() {
     let config = ModelConfig { vision: None, ..ModelConfig::tiny() };
     let model = config.init(SHAPE, 1, &Device::flex()).expect("two encoders are enough");
     assert_eq!(Modality::ALL.map(|modality| model.knows(modality)), [true, false, true]);
+}
+
+#[test]
+fn costs_count_every_parameter() {
+    let all = ModelConfig::tiny();
+    let configs = [
+        ModelConfig { vision: None, ..all.clone() },
+        ModelConfig { audio: None, ..all.clone() },
+        ModelConfig { text: None, ..all.clone() },
+        all,
+    ];
+    for config in configs {
+        let cost = config.cost(SHAPE, SampleLengths { n_text_tokens: 5, n_frames: 40 });
+        let model = config.init(SHAPE, 1, &Device::flex()).expect("the sizes fit together");
+        assert_eq!(cost.cost.parameters, model.num_params() as u64, "{config:?}");
+    }
 }
 
 #[test]

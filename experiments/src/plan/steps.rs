@@ -1,0 +1,84 @@
+//! What the steps of an experiment cost, by its config.
+
+use triptych_encoders::Modality;
+use triptych_encoders::layers::cost::{Cost, CostTree};
+use triptych_tasks::model::{DataShape, SampleLengths};
+use triptych_tasks::objectives;
+
+use crate::configuration::ExperimentConfig;
+
+/// Log-mel frames a second.
+const FRAMES_PER_S: f64 = 100.0;
+
+/// What the data of an experiment decides, for its largest samples.
+pub(crate) fn largest_sample(config: &ExperimentConfig, n_vocab: usize) -> (DataShape, SampleLengths) {
+    let shape = DataShape { n_vocab, image_side: config.data.image.side, n_mels: config.data.audio.n_mels };
+    let n_frames = (config.data.audio.max_s * FRAMES_PER_S) as usize;
+    (shape, SampleLengths { n_text_tokens: config.data.max_text_tokens, n_frames })
+}
+
+/// Means over the steps of a training, a row of the batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StepCost {
+    /// Learned values.
+    pub(crate) parameters: u64,
+    /// Operations of forward and backward pass.
+    pub(crate) flops_per_row: f64,
+    /// Values that wait for the backward pass when every objective has its turn.
+    pub(crate) kept_per_row: f64,
+}
+
+impl StepCost {
+    /// Every row has a text, a picture and its sounds, all as long as they may be. A row's encoders run once, the backbone
+    /// once for each objective that reads it, with the row's first sound; objectives that mask an input encode that once
+    /// more.
+    pub(crate) fn of(config: &ExperimentConfig, n_vocab: usize) -> Self {
+        let (shape, lengths) = largest_sample(config, n_vocab);
+        let tree = config.model.cost(shape, lengths);
+        let part = |name: &str| tree.parts.iter().find(|part| part.name == name);
+        let cost = |name: &str| part(name).map_or(Cost::default(), |part| part.cost);
+        let n_tokens =
+            |modality: Modality| part(encoder(modality)).map_or(0, |part: &CostTree| part.shape[0]);
+        let n_sounds = config.data.sounds_per_row as u64;
+        let encoders = cost("text") + cost("vision") + cost("audio") * n_sounds;
+        let mut flops = encoders.flops as f64;
+        let mut kept = encoders.kept as f64;
+        for (name, schedule) in &config.objectives {
+            let Some(objective) = objectives::find(name).filter(|_| schedule.weight > 0.0) else { continue };
+            let share = (schedule.until - schedule.from).max(0.0) / schedule.every as f64;
+            let needs = objective.needs();
+            // CTC reads what the transcript's pass has fused
+            let is_shared = name == "ctc" && config.objectives.contains_key("transcript");
+            if name.starts_with("contrast") || is_shared {
+                continue;
+            }
+            let writes = matches!(name.as_str(), "caption" | "transcript");
+            let n_inputs = Modality::ALL.map(|modality| {
+                let is_input = needs.contains(&modality) && !(writes && modality == Modality::Text);
+                if is_input { n_tokens(modality) } else { 0 }
+            });
+            let n_causal = if writes { lengths.n_text_tokens + 1 } else { 0 };
+            let widths = Modality::ALL.map(|modality| {
+                part(encoder(modality)).map_or(config.model.fusion.transformer.d_model, |p| p.shape[1])
+            });
+            let fused = config.model.fusion.cost(widths, n_vocab, n_inputs, n_causal).cost;
+            let again = match name.as_str() {
+                "masked_image" => cost("vision"),
+                "masked_audio" => cost("audio"),
+                name if name.starts_with("masked_text") => cost("text"),
+                _ => Cost::default(),
+            };
+            flops += share * (fused.flops + again.flops) as f64;
+            kept += (fused.kept + again.kept) as f64;
+        }
+        Self { parameters: tree.cost.parameters, flops_per_row: 3.0 * flops, kept_per_row: kept }
+    }
+}
+
+fn encoder(modality: Modality) -> &'static str {
+    match modality {
+        Modality::Text => "text",
+        Modality::Image => "vision",
+        Modality::Audio => "audio",
+    }
+}
