@@ -10,7 +10,7 @@ const LEAST_S: f64 = 0.2;
 /// Without a terminal, lines come no more often than this.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Work of known length that is under way. Everything goes to standard error.
+/// Work that is under way, of a length that is known or, where it is given as 0, not. Everything goes to standard error.
 #[derive(Debug)]
 pub struct Progress {
     title: String,
@@ -99,11 +99,17 @@ impl Progress {
     fn line(&self, message: &str) -> String {
         let seconds = self.begun.elapsed().as_secs_f64();
         let n_done_here = self.done.saturating_sub(self.start);
-        let mut line = format!("{} {}/{}", self.title, self.done, self.total);
+        let mut line = match self.total {
+            0 => format!("{} {}", self.title, self.done),
+            total => format!("{} {}/{total}", self.title, self.done),
+        };
         if n_done_here > 0 && seconds >= LEAST_S {
             let rate = n_done_here as f64 / seconds;
-            let left = Duration::from_secs_f64(self.total.saturating_sub(self.done) as f64 / rate);
-            line.push_str(&format!(", {rate:.1}/s, {} left", time(left)));
+            line.push_str(&format!(", {rate:.1}/s"));
+            if self.total > 0 {
+                let left = Duration::from_secs_f64(self.total.saturating_sub(self.done) as f64 / rate);
+                line.push_str(&format!(", {} left", time(left)));
+            }
         }
         if !message.is_empty() {
             line.push_str(", ");
@@ -114,8 +120,10 @@ impl Progress {
 }
 
 fn bar(title: &str, start: u64, total: u64, unit: &str) -> ProgressBar {
-    let template =
-        format!("{{prefix}} {{bar:24}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left  {{wide_msg}}");
+    let template = match total {
+        0 => format!("{{prefix}} {{spinner}} {{pos}} {unit}, {{per_sec}}  {{wide_msg}}"),
+        _ => format!("{{prefix}} {{bar:24}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left  {{wide_msg}}"),
+    };
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(total).with_style(style).with_prefix(title.to_owned()).with_position(start);
     bar.reset_eta();

@@ -1,17 +1,8 @@
 //! Encoded sound to a waveform.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::Cursor;
 
-use symphonia::core::codecs::audio::AudioDecoderOptions;
-use symphonia::core::errors::Error as SymphoniaError;
-use symphonia::core::formats::probe::Hint;
-use symphonia::core::formats::{FormatOptions, TrackType};
-use symphonia::core::io::MediaSourceStream;
-use symphonia::core::meta::MetadataOptions;
-
-use super::Waveform;
-
-const RATES_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+use super::{SoundStream, Waveform};
 
 /// A sound that cannot be decoded or used.
 #[derive(Debug, thiserror::Error)]
@@ -80,61 +71,16 @@ pub fn decode(bytes: &[u8], extension: &str, max_s: f64) -> Result<Waveform, Aud
     if bytes.is_empty() {
         return Err(AudioError::Empty);
     }
-    let broken = |reason: String| AudioError::Broken { extension: extension.to_owned(), reason };
-    let unknown = |reason: String| AudioError::UnknownFormat { extension: extension.to_owned(), reason };
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
-    let mut hint = Hint::new();
-    hint.with_extension(extension);
-    let mut format = symphonia::default::get_probe()
-        .probe(&hint, stream, FormatOptions::default(), MetadataOptions::default())
-        .map_err(|e| unknown(e.to_string()))?;
-    let track =
-        format.default_track(TrackType::Audio).ok_or_else(|| unknown("it has no sound track".into()))?;
-    let track_id = track.id;
-    let parameters = track
-        .codec_params
-        .as_ref()
-        .and_then(|parameters| parameters.audio())
-        .ok_or_else(|| unknown("its sound track names no codec".into()))?;
-    let mut decoder = symphonia::default::get_codecs()
-        .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        .map_err(|e| unknown(e.to_string()))?;
-
+    let mut stream = SoundStream::open(Box::new(Cursor::new(bytes)), extension)?;
     let mut samples = Vec::new();
-    let mut rate_hz = None;
-    let mut interleaved: Vec<f32> = Vec::new();
-    loop {
-        let packet = match format.next_packet() {
-            Ok(Some(packet)) => packet,
-            Ok(None) => break,
-            Err(SymphoniaError::IoError(e)) if e.kind() == ErrorKind::UnexpectedEof => {
-                return Err(broken(format!("it is cut short after {} samples", samples.len())));
-            }
-            Err(e) => return Err(broken(e.to_string())),
-        };
-        if packet.track_id != track_id {
-            continue;
-        }
-        let decoded = decoder.decode(&packet).map_err(|e| broken(e.to_string()))?;
-        let (packet_rate_hz, n_channels) = (decoded.spec().rate(), decoded.num_planes());
-        if !RATES_HZ.contains(&packet_rate_hz) || n_channels == 0 {
-            return Err(broken(format!("{packet_rate_hz} Hz and {n_channels} channels")));
-        }
-        if *rate_hz.get_or_insert(packet_rate_hz) != packet_rate_hz {
-            return Err(broken(format!("its rate changes to {packet_rate_hz} Hz")));
-        }
-        decoded.copy_to_vec_interleaved(&mut interleaved);
-        let scale = 1.0 / n_channels as f32;
-        samples.extend(interleaved.chunks_exact(n_channels).map(|frame| frame.iter().sum::<f32>() * scale));
-        if samples.len() as f64 > max_s * f64::from(packet_rate_hz) {
+    while stream.read(&mut samples)? {
+        let max_samples = max_s * f64::from(stream.rate_hz().unwrap_or(u32::MAX));
+        if samples.len() as f64 > max_samples {
             return Err(AudioError::TooLong { max_s });
         }
     }
-    let Some(rate_hz) = rate_hz.filter(|_| !samples.is_empty()) else {
-        return Err(AudioError::Silent { extension: extension.to_owned() });
-    };
-    if let Some(sample_idx) = samples.iter().position(|sample| !sample.is_finite()) {
-        return Err(AudioError::NotFinite { sample_idx, value: samples[sample_idx] });
+    match stream.rate_hz() {
+        Some(rate_hz) if !samples.is_empty() => Ok(Waveform { samples, rate_hz }),
+        _ => Err(AudioError::Silent { extension: extension.to_owned() }),
     }
-    Ok(Waveform { samples, rate_hz })
 }

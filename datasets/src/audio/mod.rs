@@ -3,17 +3,21 @@
 mod augment;
 mod bands;
 mod decode;
+mod g722;
 mod log_mel;
 mod resample;
 mod spec_augment;
+mod stream;
 mod transform;
 mod wav;
 
 pub use augment::AudioAugment;
 pub use decode::{AudioError, decode};
+pub use g722::decode_g722;
 pub use log_mel::LogMel;
 pub use resample::{change_speed, resample};
 pub use spec_augment::{MaskFill, SpecAugment};
+pub use stream::{SoundStream, measure};
 pub use transform::{AudioPipeline, AudioTransform};
 pub use wav::{encode_wav, header_duration_s};
 

@@ -19,11 +19,13 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{ImportError, Importer, Progress};
+use super::intake::summary::Tally;
+use super::intake::{Summary, parse_options};
+use super::{ImportError, Importer, Progress, Request};
 use crate::audio::{RATE_HZ, Waveform, decode, encode_wav};
 use crate::image::{encode_png, render_svg};
 use crate::sample::{Media, Sample, Split};
-use crate::shard::{Corpus, FORMAT_VERSION, ShardWriter};
+use crate::shard::{Corpus, CorpusStream, FORMAT_VERSION, ShardWriter};
 use bundle::{STYLES, Style, VOICES, Voice};
 use source::{Concept, Drawing, Recording};
 
@@ -79,19 +81,52 @@ impl Importer for Emoji {
         "892 things drawn in six styles and said by 18 synthetic voices; ships inside the program"
     }
 
-    fn import(
-        &self,
-        options: &serde_json::Value,
-        dir: &Path,
-        progress: Progress<'_>,
-    ) -> Result<Corpus, ImportError> {
-        let options = match options {
-            serde_json::Value::Null => EmojiOptions::default(),
-            given => serde_json::from_value(given.clone())
-                .map_err(|e| ImportError::Options { corpus: NAME, problem: e.to_string() })?,
-        };
-        import(&options, dir, progress)
+    fn import(&self, request: &Request<'_>) -> Result<Summary, ImportError> {
+        if let Some(path) = request.source {
+            return Err(ImportError::NeedlessSource { corpus: NAME, source_path: path.to_owned() });
+        }
+        let options = parse_options(NAME, request.options)?;
+        let mut summary = Summary { format: NAME.to_owned(), is_new: true, ..Summary::default() };
+        if request.is_dry_run {
+            for sample in plan(&options)? {
+                summary.add(&Tally::of(&sample, None));
+                summary.show(&sample, None);
+            }
+            return Ok(summary);
+        }
+        let recipe = recipe(&options)?;
+        summary.is_new = CorpusStream::open(request.out).map_or(true, |corpus| corpus.recipe() != recipe);
+        let corpus = import(&options, request.out, request.progress)?;
+        if request.is_verified {
+            corpus.verify()?;
+        }
+        corpus.entries().iter().for_each(|entry| summary.add(&Tally::of_entry(entry)));
+        summary.content_hash = Some(corpus.content_hash().to_owned());
+        summary.out = Some(request.out.to_owned());
+        Ok(summary)
     }
+}
+
+/// The samples without their pictures and sounds.
+fn plan(options: &EmojiOptions) -> Result<Vec<Sample>, ImportError> {
+    let concepts = source::concepts(bundle::CONCEPTS, options.n_known, options.n_unknown)?;
+    let empty = |extension: &str| Some(Media { bytes: Vec::new(), extension: extension.to_owned() });
+    let mut samples = Vec::new();
+    for style in chosen("styles", STYLES, |style| style.name, &options.styles)? {
+        for drawing in source::drawings(style, &concepts)? {
+            let place = format!("drawings/{}.jsonl.zst line {}", style.name, drawing.line);
+            let sample = concept_sample(drawing.concept, style.name, style.is_held_out, place);
+            samples.push(Sample { image: empty("png"), ..sample });
+        }
+    }
+    for voice in chosen("voices", VOICES, |voice| voice.name, &options.voices)? {
+        for recording in source::recordings(voice, &concepts)? {
+            let place = format!("speech/{}.tsv line {}", voice.name, recording.line);
+            let sample = concept_sample(recording.concept, voice.name, voice.is_held_out, place);
+            samples.push(Sample { audio: empty("wav"), ..sample });
+        }
+    }
+    Ok(samples)
 }
 
 /// Renders and cuts the bundle into a folder, or opens what lies there if it was made from the same bundle with the

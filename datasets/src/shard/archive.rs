@@ -7,11 +7,11 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::CorpusError;
+use super::{CorpusError, SeenKeys};
 use crate::sample::{Media, Sample, Split};
 
 /// Longer members than this are taken for a broken or hostile header.
-const MAX_MEMBER_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_MEMBER_BYTES: u64 = 1 << 30;
 const MAX_KEY_BYTES: usize = 200;
 
 /// `KEY.json` of a shard.
@@ -45,16 +45,26 @@ pub struct ArchiveSample {
     pub key: String,
     /// The members in their order.
     pub members: Vec<Media>,
+    /// Where the content of each member begins, in bytes from the start of the archive.
+    pub offsets: Vec<u64>,
 }
 
 /// The samples of a tar shard, in their order, one in memory at a time.
 ///
 /// # Errors
-/// A file that cannot be opened. Each item may be an error of its own: an archive cut short, a member that is
-/// neither file nor folder, a path that leaves the archive (`..`, absolute), a member without a dot in its name,
-/// or a key whose members are not together.
+/// A file that cannot be opened. Each item may be an error of its own. An archive cut short ends there; a member that is
+/// neither file nor folder, one longer than 1 GiB, a path that leaves the archive (`..`, absolute), a name without a
+/// dot, or a key whose members are not together costs that sample, and the rest goes on.
 pub fn archive_samples(
     path: impl AsRef<Path>,
+) -> Result<impl Iterator<Item = Result<ArchiveSample, CorpusError>>, CorpusError> {
+    limited_archive_samples(path, MAX_MEMBER_BYTES)
+}
+
+/// The same with a limit of one's own to the length of a member.
+pub(crate) fn limited_archive_samples(
+    path: impl AsRef<Path>,
+    max_member_bytes: u64,
 ) -> Result<impl Iterator<Item = Result<ArchiveSample, CorpusError>>, CorpusError> {
     let path = path.as_ref().to_owned();
     let file = File::open(&path).map_err(|e| CorpusError::io("open", &path, e))?;
@@ -62,67 +72,112 @@ pub fn archive_samples(
     // `entries` borrows the archive, so the walk happens in a thread of its own that hands over sample by sample
     let (sender, receiver) = crossbeam_channel::bounded(4);
     std::thread::spawn(move || {
-        if let Err(error) = walk(&path, &mut archive, |sample| sender.send(Ok(sample)).is_ok()) {
+        let accept = |sample| sender.send(sample).is_ok();
+        if let Err(error) = walk(&path, &mut archive, max_member_bytes, accept) {
             sender.send(Err(error)).ok();
         }
     });
     Ok(receiver.into_iter())
 }
 
-/// Hands every sample to `accept` until that says false.
+/// Hands every sample, or what is wrong with it, to `accept` until that says false.
+///
+/// # Errors
+/// An archive whose rest cannot be read.
 pub(crate) fn walk<R: Read>(
     path: &Path,
     archive: &mut tar::Archive<R>,
-    mut accept: impl FnMut(ArchiveSample) -> bool,
+    max_member_bytes: u64,
+    mut accept: impl FnMut(Result<ArchiveSample, CorpusError>) -> bool,
 ) -> Result<(), CorpusError> {
     let malformed = |place: String, problem: String| CorpusError::malformed(path, place, problem);
-    let mut seen = std::collections::HashSet::new();
-    let mut current: Option<ArchiveSample> = None;
+    let mut seen = SeenKeys::in_dir(&std::env::temp_dir());
+    let mut current: Option<Gathered> = None;
     let entries = archive.entries().map_err(|e| malformed("start".into(), e.to_string()))?;
     for (member_idx, entry) in entries.enumerate() {
         let mut entry = entry.map_err(|e| malformed(format!("member {member_idx}"), e.to_string()))?;
         if entry.header().entry_type().is_dir() {
             continue;
         }
-        let raw = entry.path_bytes().into_owned();
-        let name = String::from_utf8(raw)
-            .map_err(|_| malformed(format!("member {member_idx}"), "its name is not UTF-8".into()))?;
+        let Ok(name) = String::from_utf8(entry.path_bytes().into_owned()) else {
+            let problem = "its name is not UTF-8".to_owned();
+            if !accept(Err(malformed(format!("member {member_idx}"), problem))) {
+                return Ok(());
+            }
+            continue;
+        };
         let place = format!("member {name:?}");
-        if !entry.header().entry_type().is_file() {
-            return Err(malformed(place, "expected a plain file, got a link or a device".into()));
+        let (key, extension) = match split_name(&name) {
+            Ok(split) => split,
+            Err(problem) => match accept(Err(malformed(place, problem))) {
+                true => continue,
+                false => return Ok(()),
+            },
+        };
+        if current.as_ref().is_none_or(|gathered| gathered.sample.key != key) {
+            if let Some(sample) = current.take().and_then(Gathered::whole)
+                && !accept(Ok(sample))
+            {
+                return Ok(());
+            }
+            let mut gathered = Gathered::of(key);
+            let is_new = seen.insert(&gathered.sample.key);
+            if !is_new.map_err(|e| CorpusError::io("write", &std::env::temp_dir(), e))? {
+                gathered.is_whole = false;
+                let problem = format!("expected the members of {:?} side by side", gathered.sample.key);
+                if !accept(Err(malformed(place.clone(), problem))) {
+                    return Ok(());
+                }
+            }
+            current = Some(gathered);
         }
-        let (key, extension) = split_name(&name).map_err(|problem| malformed(place.clone(), problem))?;
+        let Some(gathered) = current.as_mut().filter(|gathered| gathered.is_whole) else { continue };
+        if let Some(problem) = wrong_member(&entry, max_member_bytes) {
+            gathered.is_whole = false;
+            if !accept(Err(malformed(place, problem))) {
+                return Ok(());
+            }
+            continue;
+        }
         let n_bytes = entry.size();
-        if n_bytes > MAX_MEMBER_BYTES {
-            return Err(malformed(
-                place,
-                format!("expected at most {MAX_MEMBER_BYTES} bytes, got {n_bytes}"),
-            ));
-        }
         let mut bytes = Vec::with_capacity(n_bytes.min(1 << 24) as usize);
         entry.read_to_end(&mut bytes).map_err(|e| malformed(place.clone(), e.to_string()))?;
         if bytes.len() as u64 != n_bytes {
             return Err(malformed(place, format!("expected {n_bytes} bytes, got {}", bytes.len())));
         }
-        if current.as_ref().is_none_or(|sample| sample.key != key) {
-            if let Some(done) = current.take()
-                && !accept(done)
-            {
-                return Ok(());
-            }
-            if !seen.insert(key.clone()) {
-                return Err(malformed(place, format!("expected the members of {key:?} side by side")));
-            }
-            current = Some(ArchiveSample { key, members: Vec::new() });
-        }
-        if let Some(sample) = &mut current {
-            sample.members.push(Media { bytes, extension });
-        }
+        gathered.sample.offsets.push(entry.raw_file_position());
+        gathered.sample.members.push(Media { bytes, extension });
     }
-    if let Some(last) = current {
-        accept(last);
+    if let Some(last) = current.and_then(Gathered::whole) {
+        accept(Ok(last));
     }
     Ok(())
+}
+
+/// A sample of which more members may come.
+struct Gathered {
+    sample: ArchiveSample,
+    /// False once a member was refused: half a sample is none.
+    is_whole: bool,
+}
+
+impl Gathered {
+    fn of(key: String) -> Self {
+        let sample = ArchiveSample { key, members: Vec::new(), offsets: Vec::new() };
+        Self { sample, is_whole: true }
+    }
+
+    fn whole(self) -> Option<ArchiveSample> {
+        self.is_whole.then_some(self.sample)
+    }
+}
+
+fn wrong_member<R: Read>(entry: &tar::Entry<'_, R>, max_member_bytes: u64) -> Option<String> {
+    if !entry.header().entry_type().is_file() {
+        return Some("expected a plain file, got a link or a device".to_owned());
+    }
+    let got = entry.size();
+    (got > max_member_bytes).then(|| format!("expected at most {max_member_bytes} bytes, got {got}"))
 }
 
 /// A member's key and ending.

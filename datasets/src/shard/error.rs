@@ -99,6 +99,11 @@ impl CorpusError {
         Self::Malformed { path: path.to_owned(), place: place.into(), problem: problem.into() }
     }
 
+    pub(crate) fn duplicate(id: &str) -> Self {
+        let problem = "expected an identifier that no earlier sample has".to_owned();
+        Self::BadSample { id: id.to_owned(), problem }
+    }
+
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         use std::io::ErrorKind;

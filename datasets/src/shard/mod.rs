@@ -13,7 +13,10 @@ mod archive;
 mod atomic;
 mod error;
 mod index;
+mod listed;
 mod read;
+mod seen;
+mod stream;
 mod write;
 
 pub use archive::{ArchiveSample, archive_samples};
@@ -21,7 +24,11 @@ pub use atomic::write_atomic;
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
 pub use read::Corpus;
+pub use stream::{CorpusStream, Entries};
 pub use write::ShardWriter;
+
+pub(crate) use archive::{SampleRecord, check_key, limited_archive_samples};
+pub(crate) use seen::SeenKeys;
 
 /// The format of the folder. A reader refuses a newer one.
 pub const FORMAT_VERSION: u32 = 1;

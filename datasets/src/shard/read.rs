@@ -1,13 +1,13 @@
 //! Reading a corpus straight out of its memory-mapped shards.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
-use super::archive::{SampleRecord, open_archive, walk};
 use super::index::{FileRecord, Index, short_hash};
-use super::{CorpusError, ENTRIES_FILE, Entry, FORMAT_VERSION, INDEX_FILE, LICENCES_FILE, Licence, Member};
+use super::stream::sized_path;
+use super::{CorpusError, CorpusStream, ENTRIES_FILE, Entry, Licence, Member};
 use crate::sample::{Media, Sample};
 
 /// A prepared corpus, opened for reading. It may be shared between threads.
@@ -30,12 +30,10 @@ impl Corpus {
     /// A folder without an index, an index of a newer format, a file that is absent, cut or changed.
     pub fn open(dir: impl AsRef<Path>) -> Result<Self, CorpusError> {
         let dir = dir.as_ref();
-        let index_path = dir.join(INDEX_FILE);
-        let index = read_index(dir, &index_path)?;
-        let entries = read_entries(dir, &index)?;
-        let ledger_path = dir.join(LICENCES_FILE);
-        let licences = serde_json::from_slice(&read_listed(dir, &index.licences)?)
-            .map_err(|e| CorpusError::malformed(&ledger_path, json_place(&e), e.to_string()))?;
+        let stream = CorpusStream::open(dir)?;
+        let entries = stream.entries()?.collect::<Result<Vec<_>, _>>()?;
+        let licences = stream.licences()?;
+        let index = stream.index;
         let shards = index.shards.iter().map(|shard| map_shard(dir, shard)).collect::<Result<Vec<_>, _>>()?;
         for (entry_idx, entry) in entries.iter().enumerate() {
             let n_bytes = shards.get(entry.shard_idx).map_or(0, |shard| shard.len() as u64);
@@ -143,35 +141,13 @@ impl Corpus {
         })
     }
 
-    /// Hashes every byte of every shard again, and compares what the archives hold with the index.
+    /// Hashes every byte again, and compares what the archives hold with the index; [`CorpusStream::verify`] does the
+    /// same without the entries in memory.
     ///
     /// # Errors
     /// The first difference.
     pub fn verify(&self) -> Result<(), CorpusError> {
-        for (shard, map) in self.index.shards.iter().zip(&self.shards) {
-            let path = self.dir.join(&shard.name);
-            check_hash(&path, &blake3::hash(map).to_hex(), &shard.blake3)?;
-        }
-        let mut entries = self.entries.iter();
-        for shard in &self.index.shards {
-            let path = self.dir.join(&shard.name);
-            let mut problem = None;
-            walk(&path, &mut open_archive(&path)?, |sample| {
-                problem = describe_difference(&sample, entries.next());
-                problem.is_none()
-            })?;
-            if let Some((place, problem)) = problem {
-                return Err(CorpusError::malformed(&path, place, problem));
-            }
-        }
-        match entries.next() {
-            Some(entry) => Err(CorpusError::malformed(
-                &self.dir.join(ENTRIES_FILE),
-                format!("sample {:?}", entry.id),
-                "expected it in a shard, got none",
-            )),
-            None => Ok(()),
-        }
+        CorpusStream::open(&self.dir)?.verify()
     }
 
     fn entry(&self, idx: usize) -> Result<&Entry, CorpusError> {
@@ -194,116 +170,9 @@ impl Corpus {
     }
 }
 
-fn read_index(dir: &Path, path: &Path) -> Result<Index, CorpusError> {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            return Err(CorpusError::NotACorpus { dir: dir.to_owned() });
-        }
-        Err(e) => return Err(CorpusError::io("read", path, e)),
-    };
-    let malformed = |e: serde_json::Error| CorpusError::malformed(path, json_place(&e), e.to_string());
-    // the version first: a newer index may have other fields
-    let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(malformed)?;
-    let version = value.get("format_version").and_then(serde_json::Value::as_u64);
-    match version {
-        Some(got) if got > u64::from(FORMAT_VERSION) => {
-            return Err(CorpusError::Newer { path: path.to_owned(), expected: FORMAT_VERSION, got });
-        }
-        Some(_) => {}
-        None => return Err(CorpusError::malformed(path, "whole file", "expected the field format_version")),
-    }
-    let index: Index = serde_json::from_value(value).map_err(malformed)?;
-    check_hash(path, &index.compute_content_hash(), &index.content_hash)?;
-    Ok(index)
-}
-
-fn read_entries(dir: &Path, index: &Index) -> Result<Vec<Entry>, CorpusError> {
-    let path = dir.join(ENTRIES_FILE);
-    let packed = read_listed(dir, &index.entries)?;
-    let lines = zstd::stream::decode_all(packed.as_slice())
-        .map_err(|e| CorpusError::malformed(&path, "compressed data", e.to_string()))?;
-    let mut entries = Vec::with_capacity(index.n_samples);
-    for (line_idx, line) in lines.split(|b| *b == b'\n').filter(|line| !line.is_empty()).enumerate() {
-        let entry = serde_json::from_slice(line)
-            .map_err(|e| CorpusError::malformed(&path, format!("line {}", line_idx + 1), e.to_string()))?;
-        entries.push(entry);
-    }
-    if entries.len() != index.n_samples {
-        let problem = format!("expected {} samples, got {}", index.n_samples, entries.len());
-        return Err(CorpusError::malformed(&path, "whole file", problem));
-    }
-    Ok(entries)
-}
-
-fn read_listed(dir: &Path, record: &FileRecord) -> Result<Vec<u8>, CorpusError> {
-    let path = listed_path(dir, record)?;
-    check_size(&path, record)?;
-    let bytes = fs::read(&path).map_err(|e| CorpusError::io("read", &path, e))?;
-    check_hash(&path, &blake3::hash(&bytes).to_hex(), &record.blake3)?;
-    Ok(bytes)
-}
-
 fn map_shard(dir: &Path, record: &FileRecord) -> Result<Mmap, CorpusError> {
-    let path = listed_path(dir, record)?;
-    check_size(&path, record)?;
+    let path = sized_path(dir, record)?;
     let file = File::open(&path).map_err(|e| CorpusError::io("open", &path, e))?;
     // SAFETY: the map is only read; that nobody cuts the file meanwhile is asked for in the type's documentation.
     unsafe { Mmap::map(&file) }.map_err(|e| CorpusError::io("map", &path, e))
-}
-
-/// An index must not lead out of its folder.
-fn listed_path(dir: &Path, record: &FileRecord) -> Result<PathBuf, CorpusError> {
-    if Path::new(&record.name).components().count() != 1 || record.name.contains("..") {
-        let problem = format!("expected plain file names, got {:?}", record.name);
-        return Err(CorpusError::malformed(&dir.join(INDEX_FILE), "file list", problem));
-    }
-    Ok(dir.join(&record.name))
-}
-
-fn check_size(path: &Path, record: &FileRecord) -> Result<(), CorpusError> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.len() == record.n_bytes => Ok(()),
-        Ok(metadata) => {
-            Err(CorpusError::Size { path: path.to_owned(), expected: record.n_bytes, got: metadata.len() })
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-            Err(CorpusError::Missing { path: path.to_owned(), expected: record.n_bytes })
-        }
-        Err(e) => Err(CorpusError::io("read", path, e)),
-    }
-}
-
-fn check_hash(path: &Path, got: &str, expected: &str) -> Result<(), CorpusError> {
-    if got == expected {
-        return Ok(());
-    }
-    Err(CorpusError::Hash {
-        path: path.to_owned(),
-        place: "whole file".to_owned(),
-        expected: expected.to_owned(),
-        got: got.to_owned(),
-    })
-}
-
-fn describe_difference(sample: &super::ArchiveSample, entry: Option<&Entry>) -> Option<(String, String)> {
-    let place = format!("sample {:?}", sample.key);
-    let Some(entry) = entry else { return Some((place, "expected it in the index, got none".into())) };
-    if entry.id != sample.key {
-        return Some((place, format!("expected sample {:?}", entry.id)));
-    }
-    let record = sample.members.iter().find(|member| member.extension == "json");
-    let record = record.and_then(|member| serde_json::from_slice::<SampleRecord>(&member.bytes).ok());
-    let Some(record) = record else {
-        return Some((place, "expected a member .json that describes it".into()));
-    };
-    let is_same = record.group == entry.group
-        && record.split == entry.split
-        && record.texts == entry.texts
-        && record.tags == entry.tags;
-    (!is_same).then(|| (place, "its .json member and the index differ".into()))
-}
-
-fn json_place(error: &serde_json::Error) -> String {
-    format!("line {} column {}", error.line(), error.column())
 }

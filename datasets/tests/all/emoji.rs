@@ -1,10 +1,11 @@
 //! The bundled corpus, a handful of concepts of it.
 
 use std::cell::RefCell;
+use std::fs;
 
 use triptych_datasets::audio::decode as decode_audio;
 use triptych_datasets::corpora::emoji::{self, EmojiOptions};
-use triptych_datasets::corpora::{ImportError, importer};
+use triptych_datasets::corpora::{ImportError, Request, importer};
 use triptych_datasets::image::decode;
 use triptych_datasets::loader::Selection;
 use triptych_datasets::sample::Split;
@@ -75,10 +76,15 @@ fn registry_takes_options_as_a_map() {
     let emoji = importer("emoji").expect("it is registered");
     let options =
         serde_json::json!({"side": 16, "styles": ["noto"], "voices": [], "n_known": 2, "n_unknown": 0});
-    let corpus = emoji.import(&options, dir.path(), &|_, _, _| {}).expect("the bundle is whole");
-    assert_eq!(corpus.len(), 2);
+    let request = Request::new(None, dir.path(), &options);
+    let planned = emoji.import(&Request { is_dry_run: true, ..request }).expect("the bundle is whole");
+    assert_eq!(fs::read_dir(dir.path()).expect("it is there").count(), 0, "a dry run wrote something");
+    let made = emoji.import(&request).expect("the bundle is whole");
+    assert_eq!((made.n_samples, made.n_images, made.is_new), (2, 2, true));
+    assert_eq!((planned.n_samples, planned.splits), (made.n_samples, made.splits.clone()));
+    assert!(!emoji.import(&request).expect("it lies there").is_new);
     let wrong = serde_json::json!({"styles": ["nato"]});
-    let error = emoji.import(&wrong, dir.path(), &|_, _, _| {}).expect_err("no such style");
+    let error = emoji.import(&Request::new(None, dir.path(), &wrong)).expect_err("no such style");
     assert!(matches!(error, ImportError::Options { .. }), "{error}");
     assert!(error.to_string().contains("expected some of noto, fluent"), "{error}");
 }

@@ -2,6 +2,7 @@
 
 mod emoji;
 mod fixture;
+mod intake;
 mod loader;
 mod log_mel;
 mod media;
