@@ -10,8 +10,11 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
 use super::Waveform;
+use crate::signature::describe;
 
 const RATES_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+/// More samples are refused at any rate: a gibibyte of them.
+const MAX_SAMPLES: usize = 1 << 28;
 
 /// A sound that cannot be decoded or used.
 #[derive(Debug, thiserror::Error)]
@@ -28,19 +31,24 @@ pub enum AudioError {
     },
     /// Its content is of no format that is known here.
     #[error(
-        "expected WAV, FLAC, MP3, Ogg Vorbis or AAC sound, got something else in a file .{extension}: {reason}"
+        "expected WAV, FLAC, MP3, Ogg Vorbis or AAC sound, or a video with such, got {content} in a file .{extension}: \
+         {reason}"
     )]
     UnknownFormat {
         /// The file's ending.
         extension: String,
+        /// What its first bytes look like.
+        content: &'static str,
         /// The decoder's words.
         reason: String,
     },
     /// The decoder gave up.
-    #[error("broken sound in a file .{extension}: {reason}")]
+    #[error("broken sound in a file .{extension} that begins as {content}: {reason}")]
     Broken {
         /// The file's ending.
         extension: String,
+        /// What its first bytes look like.
+        content: &'static str,
         /// The decoder's words.
         reason: String,
     },
@@ -70,18 +78,20 @@ pub enum AudioError {
     },
 }
 
-/// Decodes a sound of any known format; channels are averaged. The content decides the format, the file's ending
+/// Decodes a sound of any known format, or the first sound track of a video; channels are averaged. The content decides the format, the file's ending
 /// only says where to look first.
 ///
 /// # Errors
-/// An empty file, an unknown format, a broken file, a sample that is not finite, a rate outside 1 to 768 kHz, or
-/// more than `max_s` seconds.
+/// An empty file, an unknown format, a broken file, a sample that is not finite, a rate outside 1 to 768 kHz, more
+/// than `max_s` seconds, or more than 268 million samples.
 pub fn decode(bytes: &[u8], extension: &str, max_s: f64) -> Result<Waveform, AudioError> {
     if bytes.is_empty() {
         return Err(AudioError::Empty);
     }
-    let broken = |reason: String| AudioError::Broken { extension: extension.to_owned(), reason };
-    let unknown = |reason: String| AudioError::UnknownFormat { extension: extension.to_owned(), reason };
+    let content = describe(bytes);
+    let broken = |reason: String| AudioError::Broken { extension: extension.to_owned(), content, reason };
+    let unknown =
+        |reason: String| AudioError::UnknownFormat { extension: extension.to_owned(), content, reason };
     let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
     let mut hint = Hint::new();
     hint.with_extension(extension);
@@ -126,8 +136,9 @@ pub fn decode(bytes: &[u8], extension: &str, max_s: f64) -> Result<Waveform, Aud
         decoded.copy_to_vec_interleaved(&mut interleaved);
         let scale = 1.0 / n_channels as f32;
         samples.extend(interleaved.chunks_exact(n_channels).map(|frame| frame.iter().sum::<f32>() * scale));
-        if samples.len() as f64 > max_s * f64::from(packet_rate_hz) {
-            return Err(AudioError::TooLong { max_s });
+        let max_samples = (max_s * f64::from(packet_rate_hz)).min(MAX_SAMPLES as f64);
+        if samples.len() as f64 > max_samples {
+            return Err(AudioError::TooLong { max_s: max_samples / f64::from(packet_rate_hz) });
         }
     }
     let Some(rate_hz) = rate_hz.filter(|_| !samples.is_empty()) else {

@@ -1,8 +1,13 @@
 //! The crate from outside: folders, files and streams as a user would meet them.
 
 mod emoji;
+mod fbank;
 mod fixture;
+mod golden;
+mod hostile;
 mod loader;
 mod log_mel;
 mod media;
+mod memory;
+mod pictures;
 mod shards;
