@@ -63,6 +63,7 @@ fn audio_transform() -> AudioTransform {
             mask: Some(SpecAugment { n_mel_masks: 2, n_time_masks: 2, ..SpecAugment::default() }),
             ..AudioAugment::default()
         }),
+        ..AudioTransform::default()
     }
 }
 

@@ -9,6 +9,8 @@
 //! | [`image`], [`audio`], [`text`] | decoding, augmentation, features, tokens |
 //! | [`draw`] | randomness that is a pure function of its key |
 //! | [`loader`] | a corpus to batches, in worker threads |
+//! | [`mixup`] | rows of a batch blended with others |
+//! | [`npy`] | numbers to and from NumPy's files |
 
 pub mod audio;
 pub mod batch;
@@ -16,6 +18,9 @@ pub mod corpora;
 pub mod draw;
 pub mod image;
 pub mod loader;
+pub mod mixup;
+pub mod npy;
 pub mod sample;
 pub mod shard;
+mod signature;
 pub mod text;

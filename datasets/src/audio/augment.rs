@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{RATE_HZ, SpecAugment, change_speed};
+use super::{NoiseClips, NoiseColour, RATE_HZ, SpecAugment, change_speed, noise};
 use crate::draw::Draw;
 
 /// Which changes, how strong and how often. Everything that is left out changes nothing.
@@ -23,6 +23,8 @@ pub struct AudioAugment {
     pub gain_db: [f32; 2],
     /// Probability of noise.
     pub noise: f32,
+    /// Its spectrum, where it is not taken from recordings.
+    pub noise_colour: NoiseColour,
     /// Signal over noise in decibels, from and to.
     pub noise_snr_db: [f32; 2],
     /// Probability that the bands are stretched, as by another vocal tract.
@@ -42,6 +44,7 @@ impl Default for AudioAugment {
             gain: 0.0,
             gain_db: [-6.0, 6.0],
             noise: 0.0,
+            noise_colour: NoiseColour::default(),
             noise_snr_db: [10.0, 40.0],
             warp: 0.0,
             warp_factor: [0.9, 1.1],
@@ -80,8 +83,8 @@ impl AudioAugment {
         self.mask.as_ref().map_or(Ok(()), |mask| mask.check().map_err(|problem| format!("mask.{problem}")))
     }
 
-    /// Everything but the masks, on samples of 16 kHz.
-    pub(super) fn apply(&self, samples: Vec<f32>, draw: &mut Draw) -> Vec<f32> {
+    /// Everything but the masks, on samples of 16 kHz; noise from the clips, if there are any.
+    pub(super) fn apply(&self, samples: Vec<f32>, clips: Option<&NoiseClips>, draw: &mut Draw) -> Vec<f32> {
         let mut samples = samples;
         if draw.chance(self.speed) {
             samples = change_speed(&samples, draw.range(self.speed_factor[0], self.speed_factor[1]));
@@ -100,32 +103,13 @@ impl AudioAugment {
         }
         if draw.chance(self.noise) {
             let snr_db = draw.range(self.noise_snr_db[0], self.noise_snr_db[1]);
-            add_noise(&mut samples, snr_db, draw);
+            let noise = match clips {
+                Some(clips) => clips.stretch(samples.len(), draw),
+                None => self.noise_colour.make(samples.len(), draw),
+            };
+            noise::add(&mut samples, &noise, snr_db);
         }
         samples
-    }
-}
-
-/// Adds noise that is white or leans to low frequencies, at a ratio of powers.
-fn add_noise(samples: &mut [f32], snr_db: f32, draw: &mut Draw) {
-    let power = |values: &[f32]| values.iter().map(|v| v * v).sum::<f32>() / values.len().max(1) as f32;
-    let memory = draw.range(0.0, 0.95);
-    let mut noise = Vec::with_capacity(samples.len() + 4);
-    let mut state = 0.0f32;
-    while noise.len() < samples.len() {
-        // four even draws from one: for noise the sixteen bits of each are plenty
-        let bits = draw.next_u64();
-        for part in 0..4 {
-            let white = f32::from((bits >> (16 * part)) as u16) * (2.0 / 65535.0) - 1.0;
-            state = memory * state + white;
-            noise.push(state);
-        }
-    }
-    noise.truncate(samples.len());
-    let target = power(samples) / 10f32.powf(snr_db / 10.0);
-    let scale = (target / power(&noise).max(f32::MIN_POSITIVE)).sqrt();
-    for (sample, noise) in samples.iter_mut().zip(&noise) {
-        *sample += scale * noise;
     }
 }
 
@@ -139,26 +123,7 @@ mod tests {
 
     #[test]
     fn default_changes_nothing() {
-        assert_eq!(AudioAugment::default().apply(tone(), &mut Draw::new(1, 0, "", "")), tone());
-    }
-
-    #[test]
-    fn noise_has_the_power_asked_for() {
-        for snr_db in [0.0, 10.0, 30.0] {
-            let mut noisy = tone();
-            add_noise(&mut noisy, snr_db, &mut Draw::new(2, 0, "", ""));
-            let power = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>();
-            let noise = power(&mut noisy.iter().zip(tone()).map(|(a, b)| a - b));
-            let got_db = 10.0 * (power(&mut tone().into_iter()) / noise).log10();
-            assert!((got_db - snr_db).abs() < 0.1, "expected {snr_db} dB, got {got_db}");
-        }
-    }
-
-    #[test]
-    fn noise_on_silence_stays_silent() {
-        let mut silence = vec![0.0; 1000];
-        add_noise(&mut silence, 10.0, &mut Draw::new(2, 0, "", ""));
-        assert!(silence.iter().all(|v| *v == 0.0));
+        assert_eq!(AudioAugment::default().apply(tone(), None, &mut Draw::new(1, 0, "", "")), tone());
     }
 
     #[test]
@@ -166,7 +131,7 @@ mod tests {
         let augment =
             AudioAugment { speed: 1.0, silence_s: 0.2, gain: 1.0, noise: 1.0, ..AudioAugment::default() };
         assert_eq!(augment.check(), Ok(()));
-        let sound = |id: &str| augment.apply(tone(), &mut Draw::new(1, 2, id, "audio"));
+        let sound = |id: &str| augment.apply(tone(), None, &mut Draw::new(1, 2, id, "audio"));
         assert_eq!(sound("a"), sound("a"));
         assert_ne!(sound("a"), sound("b"));
         assert!(sound("a").iter().all(|v| v.is_finite()));

@@ -4,6 +4,9 @@ use std::io::Cursor;
 
 use super::{SoundStream, Waveform};
 
+/// More samples are refused at any rate: a gibibyte of them.
+const MAX_SAMPLES: usize = 1 << 28;
+
 /// A sound that cannot be decoded or used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -19,19 +22,24 @@ pub enum AudioError {
     },
     /// Its content is of no format that is known here.
     #[error(
-        "expected WAV, FLAC, MP3, Ogg Vorbis or AAC sound, got something else in a file .{extension}: {reason}"
+        "expected WAV, FLAC, MP3, Ogg Vorbis or AAC sound, or a video with such, got {content} in a file .{extension}: \
+         {reason}"
     )]
     UnknownFormat {
         /// The file's ending.
         extension: String,
+        /// What its first bytes look like.
+        content: &'static str,
         /// The decoder's words.
         reason: String,
     },
     /// The decoder gave up.
-    #[error("broken sound in a file .{extension}: {reason}")]
+    #[error("broken sound in a file .{extension} that begins as {content}: {reason}")]
     Broken {
         /// The file's ending.
         extension: String,
+        /// What its first bytes look like.
+        content: &'static str,
         /// The decoder's words.
         reason: String,
     },
@@ -61,12 +69,12 @@ pub enum AudioError {
     },
 }
 
-/// Decodes a sound of any known format; channels are averaged. The content decides the format, the file's ending
+/// Decodes a sound of any known format, or the first sound track of a video; channels are averaged. The content decides the format, the file's ending
 /// only says where to look first.
 ///
 /// # Errors
-/// An empty file, an unknown format, a broken file, a sample that is not finite, a rate outside 1 to 768 kHz, or
-/// more than `max_s` seconds.
+/// An empty file, an unknown format, a broken file, a sample that is not finite, a rate outside 1 to 768 kHz, more
+/// than `max_s` seconds, or more than 268 million samples.
 pub fn decode(bytes: &[u8], extension: &str, max_s: f64) -> Result<Waveform, AudioError> {
     if bytes.is_empty() {
         return Err(AudioError::Empty);
@@ -74,9 +82,10 @@ pub fn decode(bytes: &[u8], extension: &str, max_s: f64) -> Result<Waveform, Aud
     let mut stream = SoundStream::open(Box::new(Cursor::new(bytes)), extension)?;
     let mut samples = Vec::new();
     while stream.read(&mut samples)? {
-        let max_samples = max_s * f64::from(stream.rate_hz().unwrap_or(u32::MAX));
+        let rate_hz = f64::from(stream.rate_hz().unwrap_or(u32::MAX));
+        let max_samples = (max_s * rate_hz).min(MAX_SAMPLES as f64);
         if samples.len() as f64 > max_samples {
-            return Err(AudioError::TooLong { max_s });
+            return Err(AudioError::TooLong { max_s: max_samples / rate_hz });
         }
     }
     match stream.rate_hz() {

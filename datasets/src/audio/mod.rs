@@ -1,10 +1,12 @@
-//! Sound: decoding, resampling, augmentation, log-mel frames.
+//! Sound: decoding, resampling, augmentation, log-mel frames and filterbank energies.
 
 mod augment;
 mod bands;
 mod decode;
+mod fbank;
 mod g722;
 mod log_mel;
+mod noise;
 mod resample;
 mod spec_augment;
 mod stream;
@@ -13,12 +15,14 @@ mod wav;
 
 pub use augment::AudioAugment;
 pub use decode::{AudioError, decode};
+pub use fbank::{Fbank, FbankOptions};
 pub use g722::decode_g722;
 pub use log_mel::LogMel;
+pub use noise::{NoiseClips, NoiseColour, NoiseError};
 pub use resample::{change_speed, resample};
 pub use spec_augment::{MaskFill, SpecAugment};
 pub use stream::{SoundStream, measure};
-pub use transform::{AudioPipeline, AudioTransform};
+pub use transform::{AudioPipeline, AudioTransform, Features};
 pub use wav::{encode_wav, header_duration_s};
 
 /// What every model here hears.
@@ -40,7 +44,7 @@ impl Waveform {
     }
 }
 
-/// Log-mel frames of one clip.
+/// Log-mel frames, or filterbank energies, of one clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frames {
     /// `[n_frames, n_mels]`, frame by frame.

@@ -1,6 +1,6 @@
 //! Encoded sound, block by block: a recording of any length in memory that does not grow with it.
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
 use symphonia::core::errors::Error as SymphoniaError;
@@ -10,7 +10,10 @@ use symphonia::core::io::{MediaSource, MediaSourceStream};
 use symphonia::core::meta::MetadataOptions;
 
 use super::AudioError;
+use crate::signature::describe;
 
+/// Bytes at the start of a file that tell what it is.
+const LONGEST_SIGNATURE: u64 = 512;
 const RATES_HZ: std::ops::RangeInclusive<u32> = 1_000..=768_000;
 
 /// A sound of any known format on its way through the decoder; channels are averaged. The content decides the format, the
@@ -20,6 +23,8 @@ pub struct SoundStream<'a> {
     decoder: Box<dyn AudioDecoder>,
     track_id: u32,
     extension: String,
+    /// What its first bytes look like.
+    content: &'static str,
     rate_hz: Option<u32>,
     n_samples: u64,
     interleaved: Vec<f32>,
@@ -30,8 +35,18 @@ impl<'a> SoundStream<'a> {
     ///
     /// # Errors
     /// An unknown format, or one without sound.
-    pub fn open(source: Box<dyn MediaSource + 'a>, extension: &str) -> Result<Self, AudioError> {
-        let unknown = |reason: String| AudioError::UnknownFormat { extension: extension.to_owned(), reason };
+    pub fn open(mut source: Box<dyn MediaSource + 'a>, extension: &str) -> Result<Self, AudioError> {
+        let mut content = "nothing";
+        let unknown =
+            |content, reason| AudioError::UnknownFormat { extension: extension.to_owned(), content, reason };
+        if source.is_seekable() {
+            let mut start = Vec::new();
+            let read = (&mut source).take(LONGEST_SIGNATURE).read_to_end(&mut start);
+            let read = read.and_then(|_| source.seek(SeekFrom::Start(0)));
+            read.map_err(|e| unknown(content, e.to_string()))?;
+            content = describe(&start);
+        }
+        let unknown = |reason| unknown(content, reason);
         let stream = MediaSourceStream::new(source, Default::default());
         let mut hint = Hint::new();
         hint.with_extension(extension);
@@ -55,6 +70,7 @@ impl<'a> SoundStream<'a> {
             decoder,
             track_id,
             extension,
+            content,
             rate_hz: None,
             n_samples: 0,
             interleaved: Vec::new(),
@@ -78,7 +94,8 @@ impl<'a> SoundStream<'a> {
                 Err(e) => return Err(self.broken(e.to_string())),
             }
         };
-        let broken = |reason| AudioError::Broken { extension: self.extension.clone(), reason };
+        let broken =
+            |reason| AudioError::Broken { extension: self.extension.clone(), content: self.content, reason };
         let decoded = self.decoder.decode(&packet).map_err(|e| broken(e.to_string()))?;
         let (rate_hz, n_channels) = (decoded.spec().rate(), decoded.num_planes());
         if !RATES_HZ.contains(&rate_hz) || n_channels == 0 {
@@ -110,7 +127,7 @@ impl<'a> SoundStream<'a> {
     }
 
     fn broken(&self, reason: String) -> AudioError {
-        AudioError::Broken { extension: self.extension.clone(), reason }
+        AudioError::Broken { extension: self.extension.clone(), content: self.content, reason }
     }
 }
 

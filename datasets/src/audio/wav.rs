@@ -9,7 +9,11 @@ use super::{AudioError, Waveform};
 /// # Errors
 /// A sound longer than a WAV file can be.
 pub fn encode_wav(waveform: &Waveform) -> Result<Vec<u8>, AudioError> {
-    let broken = |e: hound::Error| AudioError::Broken { extension: "wav".to_owned(), reason: e.to_string() };
+    let broken = |e: hound::Error| AudioError::Broken {
+        extension: "wav".to_owned(),
+        content: "samples",
+        reason: e.to_string(),
+    };
     let spec = hound::WavSpec {
         channels: 1,
         sample_rate: waveform.rate_hz,

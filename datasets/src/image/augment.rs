@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::colour::{ColourJitter, erase, to_gray};
 use super::transform::unit_range;
-use super::{CropBox, Pixels, crop_resize};
+use super::{CropBox, Filter, Pixels, RandAugment, crop_resize_by};
 use crate::draw::Draw;
 
 /// Which changes, how strong and how often. Everything that is left out changes nothing.
 ///
-/// They happen in this order: rotation, crop, flip, colour jitter, grayscale, erasing.
+/// They happen in this order: rotation, crop, flip, RandAugment, colour jitter, grayscale,
+/// erasing.
 ///
 /// # Reference
 /// Cropping and jitter as in torchvision's `RandomResizedCrop` and `ColorJitter`, erasing as in Zhong et al.,
@@ -29,6 +30,8 @@ pub struct ImageAugment {
     pub translate: f32,
     /// Probability of a mirror image.
     pub flip: f32,
+    /// Changes drawn from RandAugment's table; `None` changes nothing.
+    pub rand_augment: Option<RandAugment>,
     /// Probability of a rotation.
     pub rotate: f32,
     /// Largest angle in degrees, either way.
@@ -58,6 +61,7 @@ impl Default for ImageAugment {
             ratio: [1.0, 1.0],
             translate: 0.0,
             flip: 0.0,
+            rand_augment: None,
             rotate: 0.0,
             rotate_deg: 0.0,
             jitter: 0.0,
@@ -110,11 +114,12 @@ impl ImageAugment {
                 return Err(format!("{name}: expected {low} <= from <= to <= {high}, got [{from}, {to}]"));
             }
         }
-        Ok(())
+        let rand_augment = self.rand_augment.as_ref();
+        rand_augment.map_or(Ok(()), |r| r.check().map_err(|problem| format!("rand_augment.{problem}")))
     }
 
     /// Every change in its turn; values in `[0, 1]`.
-    pub(super) fn apply(&self, pixels: &Pixels, side: usize, draw: &mut Draw) -> Vec<f32> {
+    pub(super) fn apply(&self, pixels: &Pixels, side: usize, filter: Filter, draw: &mut Draw) -> Vec<f32> {
         let rotated;
         let upright = if draw.chance(self.rotate) && self.rotate_deg > 0.0 {
             rotated = rotate(pixels, draw.range(-self.rotate_deg, self.rotate_deg).to_radians());
@@ -122,9 +127,12 @@ impl ImageAugment {
         } else {
             pixels
         };
-        let mut cropped = crop_resize(upright, self.draw_crop(pixels, draw), side, side);
+        let mut cropped = crop_resize_by(filter, upright, self.draw_crop(pixels, draw), side, side);
         if draw.chance(self.flip) {
             mirror(&mut cropped);
+        }
+        if let Some(rand_augment) = &self.rand_augment {
+            cropped = rand_augment.apply(&cropped, draw);
         }
         let mut values = unit_range(&cropped);
         if draw.chance(self.jitter) {
@@ -234,7 +242,10 @@ mod tests {
     fn default_changes_nothing() {
         let pixels = gradient(32);
         let mut draw = Draw::new(1, 0, "a", "image");
-        assert_eq!(ImageAugment::default().apply(&pixels, 32, &mut draw), unit_range(&pixels));
+        assert_eq!(
+            ImageAugment::default().apply(&pixels, 32, Filter::default(), &mut draw),
+            unit_range(&pixels)
+        );
     }
 
     #[test]
@@ -261,7 +272,7 @@ mod tests {
     fn scale_above_one_leaves_a_white_margin() {
         let black = Pixels::filled(40, 40, [0; 3]);
         let augment = ImageAugment { scale: [4.0, 4.0], ..ImageAugment::default() };
-        let values = augment.apply(&black, 40, &mut Draw::new(1, 0, "a", "image"));
+        let values = augment.apply(&black, 40, Filter::default(), &mut Draw::new(1, 0, "a", "image"));
         let n_white = values.iter().filter(|v| **v > 0.99).count() as f32 / values.len() as f32;
         assert!((0.70..0.80).contains(&n_white), "{n_white} of the picture is white");
     }
@@ -282,10 +293,12 @@ mod tests {
             hue: 0.1,
             grayscale: 0.2,
             erase: 0.5,
+            rand_augment: Some(RandAugment::default()),
             ..ImageAugment::default()
         };
         assert_eq!(augment.check(), Ok(()));
-        let picture = |id: &str| augment.apply(&gradient(48), 32, &mut Draw::new(7, 3, id, "image"));
+        let picture =
+            |id: &str| augment.apply(&gradient(48), 32, Filter::Bilinear, &mut Draw::new(7, 3, id, "image"));
         assert_eq!(picture("a"), picture("a"));
         assert_ne!(picture("a"), picture("b"));
         for id in 0..200 {

@@ -2,9 +2,10 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::{Pixels, render_svg};
+use crate::signature::describe;
 
 /// Larger sides are refused before anything is decoded.
 const MAX_SIDE: u32 = 16_384;
@@ -22,11 +23,13 @@ pub enum ImageError {
     Empty,
     /// Its content is of no format that is known here.
     #[error(
-        "expected a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG picture, got something else in a file .{extension}"
+        "expected a PNG, JPEG, WebP, GIF, BMP, TIFF or SVG picture, got {content} in a file .{extension}"
     )]
     UnknownFormat {
         /// The file's ending.
         extension: String,
+        /// What its first bytes look like.
+        content: &'static str,
     },
     /// It is larger than any picture should be.
     #[error(
@@ -37,10 +40,12 @@ pub enum ImageError {
         reason: String,
     },
     /// The decoder gave up.
-    #[error("broken picture in a file .{extension}: {reason}")]
+    #[error("broken picture in a file .{extension} that begins as {content}: {reason}")]
     Broken {
         /// The file's ending.
         extension: String,
+        /// What its first bytes look like.
+        content: &'static str,
         /// The decoder's words.
         reason: String,
     },
@@ -58,13 +63,19 @@ pub fn decode(bytes: &[u8], extension: &str) -> Result<Pixels, ImageError> {
     if extension.eq_ignore_ascii_case("svg") {
         return render_svg(bytes, VECTOR_SIDE);
     }
-    let broken = |reason: String| ImageError::Broken { extension: extension.to_owned(), reason };
+    let content = describe(bytes);
+    let broken = |reason: String| ImageError::Broken { extension: extension.to_owned(), content, reason };
     let classify = |e: image::ImageError| match e {
         image::ImageError::Limits(limit) => ImageError::TooLarge { reason: limit.to_string() },
         other => broken(other.to_string()),
     };
     let format = image::guess_format(bytes)
-        .map_err(|_| ImageError::UnknownFormat { extension: extension.to_owned() })?;
+        .ok()
+        .filter(|format| format.reading_enabled())
+        .ok_or_else(|| ImageError::UnknownFormat { extension: extension.to_owned(), content })?;
+    if format == ImageFormat::WebP && !has_whole_chunks(bytes) {
+        return Err(broken("a chunk is longer than the file".to_owned()));
+    }
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
@@ -89,6 +100,21 @@ pub fn decode(bytes: &[u8], extension: &str) -> Result<Pixels, ImageError> {
         decoded.into_rgb8().into_raw()
     };
     Ok(Pixels { rgb, width, height })
+}
+
+/// Whether every chunk of a WebP file ends within the file: the decoder takes as much memory as a chunk claims to need.
+fn has_whole_chunks(bytes: &[u8]) -> bool {
+    const HEADER_BYTES: usize = 12;
+    let mut rest = bytes.get(HEADER_BYTES..).unwrap_or_default();
+    while let Some((&[_, _, _, _, a, b, c, d], behind)) = rest.split_first_chunk() {
+        let n_bytes = u32::from_le_bytes([a, b, c, d]) as usize;
+        if n_bytes > behind.len() {
+            return false;
+        }
+        // filled up to an even number
+        rest = behind.get(n_bytes + n_bytes % 2..).unwrap_or_default();
+    }
+    true
 }
 
 /// Straight alpha over white.

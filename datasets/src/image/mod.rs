@@ -3,14 +3,18 @@
 mod augment;
 mod colour;
 mod decode;
+mod operations;
+mod rand_augment;
 mod resize;
 mod transform;
 mod vector;
 
 pub use augment::ImageAugment;
 pub use decode::{ImageError, decode};
-pub use resize::{CropBox, crop_resize};
-pub use transform::ImageTransform;
+pub use operations::Operation;
+pub use rand_augment::RandAugment;
+pub use resize::{CropBox, Filter, crop_resize, crop_resize_by, shorter_side_crop};
+pub use transform::{Fit, ImageTransform};
 pub use vector::{encode_png, render_svg};
 
 /// A decoded picture: 8-bit sRGB without alpha.

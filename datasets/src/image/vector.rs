@@ -4,13 +4,15 @@ use image::{ExtendedColorType, ImageEncoder, codecs::png};
 use resvg::{tiny_skia, usvg};
 
 use super::{ImageError, Pixels};
+use crate::signature::describe;
 
 /// Draws an SVG document into a white square, as large as it goes, centred.
 ///
 /// # Errors
 /// A document that is not SVG, or has no size.
 pub fn render_svg(svg: &[u8], side: usize) -> Result<Pixels, ImageError> {
-    let broken = |reason: String| ImageError::Broken { extension: "svg".to_owned(), reason };
+    let content = describe(svg);
+    let broken = |reason: String| ImageError::Broken { extension: "svg".to_owned(), content, reason };
     if svg.is_empty() {
         return Err(ImageError::Empty);
     }
@@ -48,7 +50,8 @@ pub fn render_svg(svg: &[u8], side: usize) -> Result<Pixels, ImageError> {
 /// # Errors
 /// Pixels whose number does not fit the size.
 pub fn encode_png(pixels: &Pixels) -> Result<Vec<u8>, ImageError> {
-    let broken = |reason: String| ImageError::Broken { extension: "png".to_owned(), reason };
+    let broken =
+        |reason: String| ImageError::Broken { extension: "png".to_owned(), content: "pixels", reason };
     let Pixels { rgb, width, height } = pixels;
     if rgb.len() != width * height * 3 {
         return Err(broken(format!("expected {width}x{height}x3 bytes, got {}", rgb.len())));

@@ -50,6 +50,7 @@ fn config() -> LoaderConfig {
                 mask: Some(SpecAugment { n_time_masks: 1, ..Default::default() }),
                 ..Default::default()
             }),
+            ..Default::default()
         }),
         sounds_per_row: 1,
         ..LoaderConfig::new(4)

@@ -1,13 +1,16 @@
-//! Parity of the log-mel front end with Whisper's definition. `tests/golden/log_mel.py` made the values.
+//! Parity of the log-mel front end with Whisper's definition, whose values `tests/golden/log_mel.py` made, and with
+//! Whisper itself, by `tests/golden/log_mel_whisper.py`.
 
 use serde_json::Value;
 use triptych_datasets::audio::LogMel;
+
+use crate::golden;
 
 /// float32 against float64; the quietest bands, where the logarithm is steepest, are 4.1e-5 apart. A log-mel value is
 /// about -1.5 to 1.5.
 const TOLERANCE: f32 = 1e-4;
 
-fn signal(n_samples: usize, seed: usize) -> Vec<f32> {
+pub(crate) fn signal(n_samples: usize, seed: usize) -> Vec<f32> {
     use std::f64::consts::TAU;
     let sample = |i: usize| {
         let t = i as f64 / 16_000.0;
@@ -39,4 +42,18 @@ fn frames_agree_with_whispers_definition() {
         let largest = errors.fold(0.0f32, f32::max);
         assert!(largest < TOLERANCE, "off by {largest} with {n_mels} bands and {n_samples} samples");
     }
+}
+
+#[test]
+fn frames_agree_with_whisper_itself() {
+    let golden = golden::floats(include_bytes!("../golden/log_mel_whisper.npy"));
+    let mut rest = golden.as_slice();
+    for (n_mels, n_samples, seed) in [(80, 4800, 1), (128, 4800, 1), (128, 3217, 2), (80, 401, 6)] {
+        let frames = LogMel::new(n_mels).frames(&signal(n_samples, seed));
+        let (expected, behind) = rest.split_at(frames.values.len());
+        rest = behind;
+        let largest = golden::largest_difference(&frames.values, expected);
+        assert!(largest < TOLERANCE, "off by {largest} with {n_mels} bands and {n_samples} samples");
+    }
+    assert!(rest.is_empty(), "{} values too many", rest.len());
 }

@@ -1,9 +1,14 @@
 //! The crate from outside: folders, files and streams as a user would meet them.
 
 mod emoji;
+mod fbank;
 mod fixture;
+mod golden;
+mod hostile;
 mod intake;
 mod loader;
 mod log_mel;
 mod media;
+mod memory;
+mod pictures;
 mod shards;
