@@ -80,6 +80,12 @@ pub enum CorpusError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// Corpora cannot be joined under this name.
+    #[error("expected corpora of different names, none of them empty, got {name:?} twice or not at all")]
+    PartName {
+        /// The name.
+        name: String,
+    },
     /// A corpus has no sample of that number.
     #[error("sample number {idx} does not exist: the corpus has {n_samples}")]
     NoSuchSample {
@@ -130,7 +136,7 @@ impl CorpusError {
             | Self::Size { path, .. }
             | Self::Hash { path, .. }
             | Self::Malformed { path, .. } => Some(remake(path)),
-            Self::BadSample { .. } | Self::NoSuchSample { .. } => None,
+            Self::BadSample { .. } | Self::PartName { .. } | Self::NoSuchSample { .. } => None,
         }
     }
 }

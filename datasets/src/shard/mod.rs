@@ -13,6 +13,7 @@ mod archive;
 mod atomic;
 mod error;
 mod index;
+mod join;
 mod read;
 mod write;
 
@@ -20,6 +21,7 @@ pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
+pub use join::PART_TAG;
 pub use read::Corpus;
 pub use write::ShardWriter;
 

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use triptych_datasets::audio::AudioTransform;
 use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
-use triptych_datasets::loader::{LoaderConfig, OnBad, Selection, TextOptions};
+use triptych_datasets::loader::{
+    Fill, LengthOf, LoaderConfig, OnBad, Selection, Stream, TextChoice, TextOptions,
+};
 use triptych_datasets::sample::Split;
+use triptych_datasets::shard::PART_TAG;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
 use triptych_tasks::model::ModelConfig;
@@ -50,8 +53,17 @@ pub struct DataConfig {
     pub n_vocab: usize,
     /// Longest text in tokens; longer ones are cut.
     pub max_text_tokens: usize,
-    /// Rows of a training batch.
+    /// Which of a sample's texts it is trained on.
+    #[serde(default, skip_serializing_if = "TextChoice::is_first")]
+    pub texts: TextChoice,
+    /// Rows of a training batch; the most that it may have where `fill` sets another limit.
     pub batch_size: usize,
+    /// When a training batch is full: `"rows"`, or so many seconds of sound or tokens of text, padding included.
+    #[serde(default, skip_serializing_if = "Fill::is_rows")]
+    pub fill: Fill,
+    /// Puts rows of like length into a training batch; implied where `fill` counts lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<LengthOf>,
     /// Sounds that stand for each of its rows. Sounds are cheap beside pictures, and voices are many.
     #[serde(default = "one_sound")]
     pub sounds_per_row: usize,
@@ -74,8 +86,11 @@ impl DataConfig {
     pub fn training_loader(&self, seed: u64) -> LoaderConfig {
         LoaderConfig {
             select: vec![Selection::of_split(Split::Train)],
+            streams: self.corpus.streams(),
+            fill: self.fill,
+            bucket: self.bucket,
             seed,
-            text: Some(TextOptions { max_tokens: self.max_text_tokens }),
+            text: Some(TextOptions { max_tokens: self.max_text_tokens, choose: self.texts }),
             image: Some(self.image.clone()),
             audio: Some(self.audio.clone()),
             sounds_per_row: self.sounds_per_row,
@@ -94,6 +109,46 @@ pub enum CorpusConfig {
     Emoji(EmojiOptions),
     /// A prepared folder with an `index.json`.
     Folder(PathBuf),
+    /// Several of them, mixed by weight in training. Their samples, groups and the tag `corpus` carry their names.
+    Folders(Vec<WeightedFolder>),
+}
+
+/// One of several prepared folders.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedFolder {
+    /// The folder, with an `index.json`.
+    pub folder: PathBuf,
+    /// Its share of the training rows, relative to the others'.
+    #[serde(default = "equal_weight")]
+    pub weight: f64,
+    /// What it is called; the folder's own name where none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+fn equal_weight() -> f64 {
+    1.0
+}
+
+impl WeightedFolder {
+    /// What it is called.
+    pub fn name(&self) -> String {
+        let own = || self.folder.file_name().map(|name| name.to_string_lossy().into_owned());
+        self.name.clone().or_else(own).unwrap_or_default()
+    }
+}
+
+impl CorpusConfig {
+    /// What the loader of training batches mixes.
+    fn streams(&self) -> Vec<Stream> {
+        let Self::Folders(folders) = self else { return Vec::new() };
+        let stream = |folder: &WeightedFolder| Stream {
+            select: Selection::default().with_tag(PART_TAG, [folder.name()]),
+            weight: folder.weight,
+        };
+        folders.iter().map(stream).collect()
+    }
 }
 
 /// How much an objective counts, and when.
@@ -223,6 +278,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             return Err(resolved.reject(key, "at least 1"));
         }
     }
+    check_corpus(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));
@@ -287,6 +343,37 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
                 format!("at most {longest_s}, the seconds that the audio encoder's max_tokens hold"),
             ));
         }
+    }
+    Ok(())
+}
+
+fn check_corpus(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
+    let data = &resolved.value.data;
+    if let CorpusConfig::Folders(folders) = &data.corpus {
+        let names: Vec<String> = folders.iter().map(WeightedFolder::name).collect();
+        let is_distinct =
+            (0..names.len()).all(|idx| !names[idx].is_empty() && !names[..idx].contains(&names[idx]));
+        if folders.is_empty() || !is_distinct {
+            return Err(resolved.reject(
+                "data.corpus.folders",
+                "at least one folder, each with a `name` of its own where the folders' own names are the same",
+            ));
+        }
+        if folders.iter().any(|folder| !(folder.weight.is_finite() && folder.weight > 0.0)) {
+            return Err(resolved.reject("data.corpus.folders", "with weights above 0"));
+        }
+    }
+    let implied = match data.fill {
+        Fill::Rows => data.bucket,
+        Fill::Seconds(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
+            return Err(resolved.reject("data.fill", "seconds above 0"));
+        }
+        Fill::Tokens(0) => return Err(resolved.reject("data.fill", "at least 1 token")),
+        Fill::Seconds(_) => Some(LengthOf::Audio),
+        Fill::Tokens(_) => Some(LengthOf::Text),
+    };
+    if data.bucket.is_some() && data.bucket != implied {
+        return Err(resolved.reject("data.bucket", "what `data.fill` counts, or left out"));
     }
     Ok(())
 }

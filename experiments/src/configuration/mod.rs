@@ -23,7 +23,7 @@ pub use builtin::{BuiltIn, built_in_configs};
 pub use error::{ConfigError, Problem};
 pub use experiment::{
     CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, ObjectiveSchedule, TrainConfig,
-    experiment,
+    WeightedFolder, experiment,
 };
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
 

@@ -13,7 +13,7 @@ use triptych_tasks::model::{DataShape, Model};
 use triptych_tasks::objectives::TokenIds;
 
 use super::error::TrainError;
-use crate::configuration::{CorpusConfig, ExperimentConfig};
+use crate::configuration::{CorpusConfig, ExperimentConfig, WeightedFolder};
 
 /// The tokenizer's file in a run's folder.
 const TOKENIZER: &str = "tokenizer.json";
@@ -43,6 +43,7 @@ impl Data {
                 emoji::import(options, &dir, progress)?
             }
             CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
+            CorpusConfig::Folders(folders) => joined(folders)?,
         };
         let path = folder.join(TOKENIZER);
         let tokenizer = if path.exists() {
@@ -68,6 +69,7 @@ impl Data {
             CorpusConfig::Emoji(_) => Corpus::open(folder.join(CORPUS))
                 .map_err(|source| TrainError::RunCorpus { source, run: folder.to_owned() })?,
             CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
+            CorpusConfig::Folders(folders) => joined(folders)?,
         };
         Ok(Self { corpus: Arc::new(corpus), tokenizer: Arc::new(saved_tokenizer(folder)?) })
     }
@@ -96,7 +98,7 @@ impl Data {
     ) -> Result<EvalLoader, LoaderError> {
         let loader = LoaderConfig {
             batch_size: config.evaluate.batch_size,
-            text: Some(TextOptions { max_tokens: config.data.max_text_tokens }),
+            text: Some(TextOptions::new(config.data.max_text_tokens)),
             ..config.data.training_loader(config.seed)
         };
         EvalLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, indices)
@@ -120,6 +122,12 @@ impl Data {
     pub(crate) fn model(&self, config: &ExperimentConfig, device: &Device) -> Result<Model, TrainError> {
         new_model(config, &self.tokenizer, device)
     }
+}
+
+/// Several prepared folders as one corpus.
+fn joined(folders: &[WeightedFolder]) -> Result<Corpus, ImportError> {
+    let open = |folder: &WeightedFolder| Ok((folder.name(), Corpus::open(&folder.folder)?));
+    Ok(Corpus::join(folders.iter().map(open).collect::<Result<_, CorpusError>>()?)?)
 }
 
 /// The tokenizer of the run in `folder`.
