@@ -9,6 +9,7 @@
 //! | [`image`], [`audio`], [`text`] | decoding, augmentation, features, tokens |
 //! | [`draw`] | randomness that is a pure function of its key |
 //! | [`loader`] | a corpus to batches, in worker threads |
+//! | [`remote`] | downloads, behind features |
 
 pub mod audio;
 pub mod batch;
@@ -16,6 +17,7 @@ pub mod corpora;
 pub mod draw;
 pub mod image;
 pub mod loader;
+pub mod remote;
 pub mod sample;
 pub mod shard;
 pub mod text;

@@ -111,12 +111,20 @@ impl StreamBuckets {
         while first < sorted.len() {
             let longest = lengths[sorted[first]];
             let n_rows = (budget.length / longest.max(1)).clamp(1, budget.n_rows as u64) as usize;
-            let (unit, n_left) = (n_rows * budget.n_ranks, sorted.len() - first);
+            let n_left = sorted.len() - first;
+            let n_rows = match buckets.last_mut() {
+                Some(last) if n_left < n_rows * budget.n_ranks => {
+                    // shorter than those before them: they join the last bucket, and wait their turn there
+                    last.n_groups += n_left;
+                    break;
+                }
+                // a budget need not be used up, a number of rows has to be reached
+                None if budget.length < u64::MAX => n_rows.min((n_left / budget.n_ranks).max(1)),
+                _ => n_rows,
+            };
+            let unit = n_rows * budget.n_ranks;
             if n_left < unit {
-                // shorter than those before them: they join the last bucket, and wait their turn there
-                let last = buckets.last_mut().ok_or(unit as u64)?;
-                last.n_groups += n_left;
-                break;
+                return Err(unit as u64);
             }
             let narrowest = (longest as f64 * NARROWEST).ceil() as u64;
             let n_alike = sorted[first..].partition_point(|group| lengths[*group] >= narrowest);
@@ -223,6 +231,16 @@ mod tests {
         let sum = padding(&schedule, &lengths, schedule.batches_per_epoch());
         let share = 1.0 - sum.length as f64 / sum.padded as f64;
         assert!(share < 0.05, "{share:.3} of the batches is padding");
+    }
+
+    #[test]
+    fn a_budget_need_not_be_used_up_but_a_number_of_rows_has_to_be_reached() {
+        let few = [vec![9, 5, 7]];
+        let of = |length, n_ranks| LengthSchedule::new(&few, &[1.0], 0, budget(length, 8, n_ranks));
+        let schedule = of(1000, 1).expect("a batch may be small");
+        assert_eq!((schedule.batches_per_epoch(), schedule.rows(0, 0).len()), (1, 3));
+        assert_eq!(of(u64::MAX, 1).map(|_| ()), Err(TooFew { stream_idx: 0, expected: 8 }));
+        assert_eq!(of(1000, 4).map(|_| ()), Err(TooFew { stream_idx: 0, expected: 4 }));
     }
 
     #[test]

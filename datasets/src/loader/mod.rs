@@ -25,6 +25,8 @@ pub use evaluate::{EvalBatch, EvalLoader};
 pub use fetch::BadSample;
 pub use position::LoaderPosition;
 pub use train::TrainLoader;
+#[cfg(feature = "remote")]
+pub(crate) use workers::OrderedWorkers;
 
 /// A loader that cannot start or go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

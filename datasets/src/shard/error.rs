@@ -80,6 +80,14 @@ pub enum CorpusError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// An object store does not give what it should.
+    #[error("{address}: {problem}")]
+    Remote {
+        /// The corpus in it.
+        address: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
     /// Corpora cannot be joined under this name.
     #[error("expected corpora of different names, none of them empty, got {name:?} twice or not at all")]
     PartName {
@@ -136,6 +144,13 @@ impl CorpusError {
             | Self::Size { path, .. }
             | Self::Hash { path, .. }
             | Self::Malformed { path, .. } => Some(remake(path)),
+            Self::Remote { problem, .. } if problem.contains("not enabled") => Some(
+                "build the program with the store's feature: `--features s3`, `gcs`, `azure` or `http`"
+                    .to_owned(),
+            ),
+            Self::Remote { .. } => Some(
+                "check the address, the network and the store's credentials in the environment".to_owned(),
+            ),
             Self::BadSample { .. } | Self::PartName { .. } | Self::NoSuchSample { .. } => None,
         }
     }

@@ -21,8 +21,12 @@ pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
+#[cfg(feature = "remote")]
+pub(crate) use index::{FileRecord, Index};
 pub use join::PART_TAG;
 pub use read::Corpus;
+#[cfg(feature = "remote")]
+pub(crate) use read::{listed_path, read_index};
 pub use write::ShardWriter;
 
 /// The format of the folder. A reader refuses a newer one.

@@ -194,7 +194,7 @@ impl Corpus {
     }
 }
 
-fn read_index(dir: &Path, path: &Path) -> Result<Index, CorpusError> {
+pub(crate) fn read_index(dir: &Path, path: &Path) -> Result<Index, CorpusError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -253,7 +253,7 @@ fn map_shard(dir: &Path, record: &FileRecord) -> Result<Mmap, CorpusError> {
 }
 
 /// An index must not lead out of its folder.
-fn listed_path(dir: &Path, record: &FileRecord) -> Result<PathBuf, CorpusError> {
+pub(crate) fn listed_path(dir: &Path, record: &FileRecord) -> Result<PathBuf, CorpusError> {
     if Path::new(&record.name).components().count() != 1 || record.name.contains("..") {
         let problem = format!("expected plain file names, got {:?}", record.name);
         return Err(CorpusError::malformed(&dir.join(INDEX_FILE), "file list", problem));

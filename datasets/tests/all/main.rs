@@ -6,4 +6,10 @@ mod loader;
 mod log_mel;
 mod media;
 mod mixtures;
+#[cfg(feature = "fetch")]
+mod remote;
+#[cfg(feature = "fetch")]
+mod server;
 mod shards;
+#[cfg(feature = "remote")]
+mod store;

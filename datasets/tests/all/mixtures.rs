@@ -301,7 +301,7 @@ fn impossible_mixtures_are_named() {
         Err("loader.rank: expected below n_ranks = 2, got 2".to_owned())
     );
     let error = message(LoaderConfig { fill: Fill::Seconds(0.2), ..config() }).expect_err("some are longer");
-    assert!(error.starts_with("loader.fill.seconds: expected at least 0.6"), "{error}");
+    assert!(error.starts_with("loader.fill.seconds: expected at least 0.24"), "{error}");
     let error = message(LoaderConfig { fill: Fill::Tokens(3), ..config() }).expect_err("some are longer");
     assert!(error.starts_with("loader.fill.tokens: expected at least 1"), "{error}");
     assert_eq!(

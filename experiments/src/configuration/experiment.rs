@@ -7,16 +7,14 @@ use serde::{Deserialize, Serialize};
 use triptych_datasets::audio::AudioTransform;
 use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
-use triptych_datasets::loader::{
-    Fill, LengthOf, LoaderConfig, OnBad, Selection, Stream, TextChoice, TextOptions,
-};
+use triptych_datasets::loader::{Fill, LengthOf, LoaderConfig, OnBad, Selection, TextChoice, TextOptions};
 use triptych_datasets::sample::Split;
-use triptych_datasets::shard::PART_TAG;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
+use super::mixture::{WeightedFolder, check_mixture};
 use super::{ConfigError, Resolved, resolve};
 use crate::run::optimizer::OptimizerConfig;
 
@@ -111,44 +109,6 @@ pub enum CorpusConfig {
     Folder(PathBuf),
     /// Several of them, mixed by weight in training. Their samples, groups and the tag `corpus` carry their names.
     Folders(Vec<WeightedFolder>),
-}
-
-/// One of several prepared folders.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WeightedFolder {
-    /// The folder, with an `index.json`.
-    pub folder: PathBuf,
-    /// Its share of the training rows, relative to the others'.
-    #[serde(default = "equal_weight")]
-    pub weight: f64,
-    /// What it is called; the folder's own name where none is given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-}
-
-fn equal_weight() -> f64 {
-    1.0
-}
-
-impl WeightedFolder {
-    /// What it is called.
-    pub fn name(&self) -> String {
-        let own = || self.folder.file_name().map(|name| name.to_string_lossy().into_owned());
-        self.name.clone().or_else(own).unwrap_or_default()
-    }
-}
-
-impl CorpusConfig {
-    /// What the loader of training batches mixes.
-    fn streams(&self) -> Vec<Stream> {
-        let Self::Folders(folders) = self else { return Vec::new() };
-        let stream = |folder: &WeightedFolder| Stream {
-            select: Selection::default().with_tag(PART_TAG, [folder.name()]),
-            weight: folder.weight,
-        };
-        folders.iter().map(stream).collect()
-    }
 }
 
 /// How much an objective counts, and when.
@@ -278,7 +238,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             return Err(resolved.reject(key, "at least 1"));
         }
     }
-    check_corpus(resolved)?;
+    check_mixture(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));
@@ -343,37 +303,6 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
                 format!("at most {longest_s}, the seconds that the audio encoder's max_tokens hold"),
             ));
         }
-    }
-    Ok(())
-}
-
-fn check_corpus(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
-    let data = &resolved.value.data;
-    if let CorpusConfig::Folders(folders) = &data.corpus {
-        let names: Vec<String> = folders.iter().map(WeightedFolder::name).collect();
-        let is_distinct =
-            (0..names.len()).all(|idx| !names[idx].is_empty() && !names[..idx].contains(&names[idx]));
-        if folders.is_empty() || !is_distinct {
-            return Err(resolved.reject(
-                "data.corpus.folders",
-                "at least one folder, each with a `name` of its own where the folders' own names are the same",
-            ));
-        }
-        if folders.iter().any(|folder| !(folder.weight.is_finite() && folder.weight > 0.0)) {
-            return Err(resolved.reject("data.corpus.folders", "with weights above 0"));
-        }
-    }
-    let implied = match data.fill {
-        Fill::Rows => data.bucket,
-        Fill::Seconds(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
-            return Err(resolved.reject("data.fill", "seconds above 0"));
-        }
-        Fill::Tokens(0) => return Err(resolved.reject("data.fill", "at least 1 token")),
-        Fill::Seconds(_) => Some(LengthOf::Audio),
-        Fill::Tokens(_) => Some(LengthOf::Text),
-    };
-    if data.bucket.is_some() && data.bucket != implied {
-        return Err(resolved.reject("data.bucket", "what `data.fill` counts, or left out"));
     }
     Ok(())
 }
