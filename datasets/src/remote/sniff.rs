@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn files_are_known_by_their_first_bytes() {
-        let cases: [(&[u8], Option<(Kind, &str)>); 10] = [
+        type Case = (&'static [u8], Option<(Kind, &'static str)>);
+        let cases: [Case; 10] = [
             (b"\xff\xd8\xff\xe0\0\x10JFIF", Some((Kind::Image, "jpg"))),
             (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", Some((Kind::Image, "png"))),
             (b"RIFF\x24\0\0\0WAVEfmt ", Some((Kind::Audio, "wav"))),
