@@ -139,7 +139,7 @@ fn training_batch_of_64(bencher: Bencher) {
         corpus.entries().iter().filter_map(|entry| entry.texts.first().cloned()).collect();
     let tokenizer = Tokenizer::train(TokenizerKind::Bpe, &texts, 400).expect("the texts are plain");
     let config = LoaderConfig {
-        text: Some(TextOptions { max_tokens: 16 }),
+        text: Some(TextOptions::new(16)),
         image: Some(image_transform()),
         audio: Some(audio_transform()),
         workers: 0,

@@ -11,6 +11,7 @@
 //! | [`loader`] | a corpus to batches, in worker threads |
 //! | [`mixup`] | rows of a batch blended with others |
 //! | [`npy`] | numbers to and from NumPy's files |
+//! | [`remote`] | downloads, behind features |
 
 pub mod audio;
 pub mod batch;
@@ -20,6 +21,7 @@ pub mod image;
 pub mod loader;
 pub mod mixup;
 pub mod npy;
+pub mod remote;
 pub mod sample;
 pub mod shard;
 mod signature;

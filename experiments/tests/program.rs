@@ -163,3 +163,58 @@ fn an_output_folder_that_cannot_be_made_is_told_with_a_hint() {
     assert!(message.starts_with(&format!("error: cannot write {}: ", out.display())), "{message}");
     assert!(message.contains("hint: a file stands where a folder should be"), "{message}");
 }
+
+#[test]
+#[cfg(not(feature = "fetch"))]
+fn a_build_without_downloads_says_how_to_get_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = run(&["data", "fetch", "hf:owner/name", "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output), @r"
+    error: this program was built without downloads, so it cannot fetch hf:owner/name
+      hint: build it with downloads: `cargo build --release --features fetch`
+    ");
+    assert!(!out.exists());
+}
+
+#[test]
+#[cfg(feature = "fetch")]
+fn downloads_that_make_no_sense_exit_with_2_and_failed_ones_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    for arguments in
+        [&["urls"][..], &["hf:a/b", "list.txt"], &["list.txt"], &["urls", "l.txt", "--accept", "x"]]
+    {
+        let output = run(&[&["data", "fetch", "--out", out], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+    }
+    let output = triptych(&["data", "fetch", "hf:owner/name", "--out", out])
+        .env("HF_HUB_OFFLINE", "1")
+        .env("HF_HOME", folder.path())
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).starts_with("error: offline (HF_HUB_OFFLINE is set), and "),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+#[cfg(not(feature = "remote"))]
+fn a_build_without_object_stores_says_how_to_get_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    let place = "data.corpus.folder=s3://bucket/corpus";
+    let output = run(&["train", "smoke", "--set", place, "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = stderr(&output);
+    assert!(
+        message.contains("s3://bucket/corpus: object stores are not enabled in this program"),
+        "{message}"
+    );
+    assert!(message.contains("--features s3"), "{message}");
+}

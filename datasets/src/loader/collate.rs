@@ -5,7 +5,7 @@ use crate::batch::{AudioBatch, ImageBatch, TextBatch};
 use crate::text::PAD;
 
 /// Stems halve the frames up to twice.
-const FRAMES_MULTIPLE: usize = 4;
+pub(super) const FRAMES_MULTIPLE: usize = 4;
 
 /// Token rows to a batch; `None` rows are absent.
 ///

@@ -16,8 +16,24 @@ pub struct LoaderConfig {
     /// A sample is used if any of these takes it; by default those for training.
     #[serde(default = "training_samples")]
     pub select: Vec<Selection>,
-    /// Rows in a batch, each of another group.
+    /// What is mixed, and in which proportions; none means everything selected, once an epoch.
+    #[serde(default)]
+    pub streams: Vec<Stream>,
+    /// Rows in a batch, each of another group; the most that it may have where `fill` sets another limit.
     pub batch_size: usize,
+    /// When a batch is full.
+    #[serde(default)]
+    pub fill: Fill,
+    /// Puts rows of like length into a batch; implied where `fill` counts lengths.
+    #[serde(default)]
+    pub bucket: Option<LengthOf>,
+    /// Which of `n_ranks` loaders this is, from 0.
+    #[serde(default)]
+    pub rank: usize,
+    /// How many loaders share every step. Their batches together are those of one loader whose batches are so many times
+    /// as large.
+    #[serde(default = "one")]
+    pub n_ranks: usize,
     /// Decides the order, the pairing and every random change.
     #[serde(default)]
     pub seed: u64,
@@ -64,12 +80,81 @@ fn cache_bytes() -> usize {
     256 << 20
 }
 
+/// Samples that are mixed with others by weight.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stream {
+    /// Which of the selected samples.
+    pub select: Selection,
+    /// Its share, relative to the other streams': of the rows, or of the batches where rows of like length are put
+    /// together.
+    pub weight: f64,
+}
+
+/// When a batch is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fill {
+    /// It has `batch_size` rows.
+    #[default]
+    Rows,
+    /// Its sounds, padded to the longest, are so many seconds together.
+    Seconds(f64),
+    /// Its texts, padded to the longest, are so many tokens together.
+    Tokens(u64),
+}
+
+/// What makes a row long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LengthOf {
+    /// The longest sound of its group.
+    Audio,
+    /// Its text.
+    Text,
+}
+
 /// How texts become rows of tokens.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TextOptions {
     /// Longer texts are cut.
     pub max_tokens: usize,
+    /// Which of a sample's texts stands for it in training.
+    #[serde(default)]
+    pub choose: TextChoice,
+}
+
+/// Which of several texts stands for a sample in training. Evaluations use the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextChoice {
+    /// The first.
+    #[default]
+    First,
+    /// Another one every epoch, drawn at random.
+    Any,
+}
+
+impl TextChoice {
+    /// Whether it is the default.
+    pub fn is_first(&self) -> bool {
+        *self == Self::First
+    }
+}
+
+impl TextOptions {
+    /// The first text of a sample, cut to so many tokens.
+    pub fn new(max_tokens: usize) -> Self {
+        Self { max_tokens, choose: TextChoice::First }
+    }
+}
+
+impl Fill {
+    /// Whether a batch is full by its rows.
+    pub fn is_rows(&self) -> bool {
+        *self == Self::Rows
+    }
 }
 
 /// What happens to a sample that cannot be decoded.
@@ -127,7 +212,12 @@ impl LoaderConfig {
     pub fn new(batch_size: usize) -> Self {
         Self {
             select: training_samples(),
+            streams: Vec::new(),
             batch_size,
+            fill: Fill::default(),
+            bucket: None,
+            rank: 0,
+            n_ranks: one(),
             seed: 0,
             text: None,
             image: None,
@@ -148,6 +238,15 @@ impl LoaderConfig {
         if self.batch_size == 0 {
             return Err("batch_size: expected at least 1, got 0".to_owned());
         }
+        if self.rank >= self.n_ranks {
+            return Err(format!("rank: expected below n_ranks = {}, got {}", self.n_ranks, self.rank));
+        }
+        for stream in &self.streams {
+            if !(stream.weight.is_finite() && stream.weight > 0.0) {
+                return Err(format!("streams.weight: expected a number above 0, got {}", stream.weight));
+            }
+        }
+        self.check_lengths()?;
         if !(1..=16).contains(&self.sounds_per_row) {
             return Err(format!("sounds_per_row: expected 1 to 16, got {}", self.sounds_per_row));
         }
@@ -173,6 +272,39 @@ impl LoaderConfig {
             audio.check().map_err(|problem| format!("audio.{problem}"))?;
         }
         Ok(())
+    }
+
+    /// What makes a row long, where rows of like length are put together.
+    pub(super) fn length_of(&self) -> Option<LengthOf> {
+        match self.fill {
+            Fill::Rows => self.bucket,
+            Fill::Seconds(_) => Some(LengthOf::Audio),
+            Fill::Tokens(_) => Some(LengthOf::Text),
+        }
+    }
+
+    fn check_lengths(&self) -> Result<(), String> {
+        match self.fill {
+            Fill::Seconds(seconds) if !(seconds.is_finite() && seconds > 0.0) => {
+                return Err(format!("fill.seconds: expected a number above 0, got {seconds}"));
+            }
+            Fill::Tokens(0) => return Err("fill.tokens: expected at least 1, got 0".to_owned()),
+            _ => {}
+        }
+        if let (Some(bucket), Some(length_of)) = (self.bucket, self.length_of())
+            && bucket != length_of
+        {
+            return Err("bucket: expected what `fill` counts, or nothing, got the other".to_owned());
+        }
+        match self.length_of() {
+            Some(LengthOf::Audio) if self.audio.is_none() => {
+                Err("fill, bucket: expected sounds to measure, got none".to_owned())
+            }
+            Some(LengthOf::Text) if self.text.is_none() => {
+                Err("fill, bucket: expected texts to measure, got none".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn selects(&self, entry: &Entry) -> bool {

@@ -1,18 +1,32 @@
 //! A corpus to batches, in worker threads, in an order that depends on the seed alone.
+//!
+//! ```text
+//! samples -> groups -> streams, mixed by weight (shares) -> batches of so many rows (rows)
+//!                                                        or of rows of like length (measure, lengths)
+//! batch k -> samples drawn, decoded, changed (fetch) in threads (workers) -> collated -> HostBatch
+//! ```
 
 mod collate;
 mod config;
 mod evaluate;
 mod fetch;
+mod lengths;
+mod measure;
 mod plan;
+mod position;
+mod rows;
+mod shares;
 mod train;
 mod workers;
 
 pub use collate::{audio_batch, image_batch, text_batch};
-pub use config::{LoaderConfig, OnBad, Selection, TextOptions};
+pub use config::{Fill, LengthOf, LoaderConfig, OnBad, Selection, Stream, TextChoice, TextOptions};
 pub use evaluate::{EvalBatch, EvalLoader};
 pub use fetch::BadSample;
+pub use position::LoaderPosition;
 pub use train::TrainLoader;
+#[cfg(feature = "remote")]
+pub(crate) use workers::OrderedWorkers;
 
 /// A loader that cannot start or go on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

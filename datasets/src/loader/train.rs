@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::collate::sounds_batch;
 use super::fetch::Fetcher;
-use super::plan::{Group, Plan};
+use super::plan::{Group, Plan, Row};
 use super::workers::OrderedWorkers;
-use super::{BadSample, LoaderConfig, LoaderError, OnBad, image_batch, text_batch};
+use super::{
+    BadSample, LoaderConfig, LoaderError, LoaderPosition, OnBad, TextChoice, image_batch, text_batch,
+};
 use crate::batch::HostBatch;
 use crate::shard::Corpus;
 use crate::text::Tokenizer;
@@ -15,11 +17,12 @@ use crate::text::Tokenizer;
 /// Batches for training, without end.
 ///
 /// An epoch is a permutation of the groups, cut into full batches; what is left over at its end waits for the next
-/// permutation. For each group of a batch one of its pictures and some of its sounds are drawn, each changed at
+/// permutation. Streams that are mixed by weight have epochs of their own. For each group of a batch one of its pictures and some of its sounds are drawn, each changed at
 /// random. Batch `k` is a pure function of the corpus, the configuration and `k`: neither the number of threads nor
 /// where the stream was entered changes it.
 pub struct TrainLoader {
     workers: OrderedWorkers<(HostBatch, Vec<BadSample>)>,
+    next: u64,
     batches_per_epoch: u64,
     n_groups: usize,
     bad_samples: BTreeMap<String, (BadSample, usize)>,
@@ -37,24 +40,18 @@ impl TrainLoader {
         from_batch: u64,
     ) -> Result<Self, LoaderError> {
         config.check().map_err(|problem| LoaderError::Config { problem })?;
-        let plan = Plan::new(&corpus, config);
-        if plan.groups.len() < config.batch_size {
-            return Err(LoaderError::TooFewGroups {
-                expected: config.batch_size,
-                got: plan.groups.len(),
-                n_selected: plan.n_selected,
-            });
-        }
-        let (batches_per_epoch, n_groups) = (plan.batches_per_epoch(), plan.groups.len());
+        let plan = Plan::new(&corpus, &tokenizer, config)?;
+        let (batches_per_epoch, n_groups) = (plan.batches_per_epoch(), plan.n_groups());
         let assembler = Assembler {
             fetcher: Fetcher::new(corpus, tokenizer, config),
             plan,
+            chooses_texts: config.text.as_ref().is_some_and(|text| text.choose == TextChoice::Any),
             sounds_per_row: config.sounds_per_row,
             on_bad: config.on_bad,
         };
         let make = move |batch_idx| assembler.batch(batch_idx);
         let workers = OrderedWorkers::start(config.workers, config.queue, from_batch, u64::MAX, make)?;
-        Ok(Self { workers, batches_per_epoch, n_groups, bad_samples: BTreeMap::new() })
+        Ok(Self { workers, next: from_batch, batches_per_epoch, n_groups, bad_samples: BTreeMap::new() })
     }
 
     /// The next batch.
@@ -63,13 +60,21 @@ impl TrainLoader {
     /// A bad sample if those are to stop the run, or a thread that panicked. The stream then ends.
     pub fn next_batch(&mut self) -> Result<HostBatch, LoaderError> {
         let (batch, bad) = self.workers.next().unwrap_or(Err(LoaderError::Stopped))?;
+        self.next += 1;
         for sample in bad {
             self.bad_samples.entry(sample.id.clone()).or_insert((sample, 0)).1 += 1;
         }
         Ok(batch)
     }
 
-    /// Full batches in an epoch.
+    /// Where the next batch stands. With the same corpus and configuration a loader that starts at its number goes on
+    /// with the same batches.
+    pub fn position(&self) -> LoaderPosition {
+        LoaderPosition::of(self.next, self.batches_per_epoch)
+    }
+
+    /// Full batches in an epoch. Where streams are mixed, each has epochs of its own; this is in how many batches as
+    /// much passes as all of them hold.
     pub fn batches_per_epoch(&self) -> u64 {
         self.batches_per_epoch
     }
@@ -88,13 +93,14 @@ impl TrainLoader {
 struct Assembler {
     fetcher: Fetcher,
     plan: Plan,
+    chooses_texts: bool,
     sounds_per_row: usize,
     on_bad: OnBad,
 }
 
 impl Assembler {
     fn batch(&self, batch_idx: u64) -> Result<(HostBatch, Vec<BadSample>), LoaderError> {
-        let (epoch, groups) = self.plan.batch(batch_idx);
+        let rows = self.plan.batch(batch_idx);
         if batch_idx.is_multiple_of(self.plan.batches_per_epoch()) {
             // or the whole corpus would be held after some epochs
             self.fetcher.corpus.release_pages();
@@ -102,8 +108,8 @@ impl Assembler {
         let entries = self.fetcher.corpus.entries();
         let mut bad = Vec::new();
         let (mut texts, mut images, mut sounds) = (Vec::new(), Vec::new(), Vec::new());
-        for (row, group) in groups.iter().enumerate() {
-            texts.push(self.fetcher.tokens(group.text.and_then(|idx| entries[idx].texts.first())));
+        for (row, Row { group, epoch }) in rows.iter().copied().enumerate() {
+            texts.push(self.fetcher.tokens(self.text(epoch, group)));
             let pictures = self.plan.candidates(epoch, group, &group.images, "which image");
             images.push(self.first_good(&pictures, &mut bad, |idx| {
                 self.fetcher.changed_image(idx, self.plan.draw(epoch, &entries[idx].id, "image"))
@@ -113,12 +119,23 @@ impl Assembler {
         }
         let sounds = sounds.iter().map(|(row, clip)| (*row, clip)).collect::<Vec<_>>();
         let batch = HostBatch {
-            ids: groups.iter().map(|group| group.name.clone()).collect(),
+            ids: rows.iter().map(|row| row.group.name.clone()).collect(),
             text: text_batch(&texts),
             image: image_batch(&images, self.fetcher.image_side()),
             audio: sounds_batch(&sounds),
         };
         Ok((batch, bad))
+    }
+
+    /// The text that stands for the group.
+    fn text(&self, epoch: u64, group: &Group) -> Option<&String> {
+        let texts = &self.fetcher.corpus.entries()[group.text?].texts;
+        let chosen = if self.chooses_texts && texts.len() > 1 {
+            self.plan.draw(epoch, &group.name, "which text").below(texts.len())
+        } else {
+            0
+        };
+        texts.get(chosen)
     }
 
     /// As many sounds of the group as a row has, each another one as long as there are.

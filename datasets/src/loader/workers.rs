@@ -12,7 +12,7 @@ type Make<T> = dyn Fn(u64) -> Result<T, LoaderError> + Send + Sync;
 
 /// Worker `w` of `n` makes numbers `from + w`, `from + w + n` and so on into a bounded queue of its own; the reader
 /// takes from the queues in turn. So the order does not depend on how fast any thread is.
-pub(super) struct OrderedWorkers<T> {
+pub(crate) struct OrderedWorkers<T> {
     make: Arc<Make<T>>,
     queues: Vec<Receiver<Result<T, LoaderError>>>,
     threads: Vec<JoinHandle<()>>,
@@ -27,7 +27,7 @@ impl<T: Send + 'static> OrderedWorkers<T> {
     ///
     /// # Errors
     /// A thread that the system does not grant.
-    pub(super) fn start(
+    pub(crate) fn start(
         n_workers: usize,
         queue: usize,
         from: u64,
@@ -68,7 +68,7 @@ impl<T: Send + 'static> OrderedWorkers<T> {
     }
 
     /// The next in order, or `None` after the last.
-    pub(super) fn next(&mut self) -> Option<Result<T, LoaderError>> {
+    pub(crate) fn next(&mut self) -> Option<Result<T, LoaderError>> {
         if self.has_failed {
             return Some(Err(LoaderError::Stopped));
         }

@@ -80,6 +80,20 @@ pub enum CorpusError {
         /// What was expected and what was found.
         problem: String,
     },
+    /// An object store does not give what it should.
+    #[error("{address}: {problem}")]
+    Remote {
+        /// The corpus in it.
+        address: String,
+        /// What was expected and what was found.
+        problem: String,
+    },
+    /// Corpora cannot be joined under this name.
+    #[error("expected corpora of different names, none of them empty, got {name:?} twice or not at all")]
+    PartName {
+        /// The name.
+        name: String,
+    },
     /// A corpus has no sample of that number.
     #[error("sample number {idx} does not exist: the corpus has {n_samples}")]
     NoSuchSample {
@@ -135,7 +149,14 @@ impl CorpusError {
             | Self::Size { path, .. }
             | Self::Hash { path, .. }
             | Self::Malformed { path, .. } => Some(remake(path)),
-            Self::BadSample { .. } | Self::NoSuchSample { .. } => None,
+            Self::Remote { problem, .. } if problem.contains("not enabled") => Some(
+                "build the program with the store's feature: `--features s3`, `gcs`, `azure` or `http`"
+                    .to_owned(),
+            ),
+            Self::Remote { .. } => Some(
+                "check the address, the network and the store's credentials in the environment".to_owned(),
+            ),
+            Self::BadSample { .. } | Self::PartName { .. } | Self::NoSuchSample { .. } => None,
         }
     }
 }

@@ -13,6 +13,7 @@ mod archive;
 mod atomic;
 mod error;
 mod index;
+mod join;
 mod listed;
 mod read;
 mod seen;
@@ -23,8 +24,13 @@ pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
+#[cfg(feature = "remote")]
+pub(crate) use index::{FileRecord, Index};
+pub use join::PART_TAG;
 pub use read::Corpus;
 pub use stream::{CorpusStream, Entries};
+#[cfg(feature = "remote")]
+pub(crate) use stream::{listed_path, read_index};
 pub use write::ShardWriter;
 
 pub(crate) use archive::{SampleRecord, check_key, limited_archive_samples};

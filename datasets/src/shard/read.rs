@@ -15,11 +15,11 @@ use crate::sample::{Media, Sample};
 /// The shards are memory-mapped: they must not be cut or written to while the corpus is open.
 #[derive(Debug)]
 pub struct Corpus {
-    dir: PathBuf,
-    index: Index,
-    entries: Vec<Entry>,
-    licences: Vec<Licence>,
-    shards: Vec<Mmap>,
+    pub(super) dir: PathBuf,
+    pub(super) index: Index,
+    pub(super) entries: Vec<Entry>,
+    pub(super) licences: Vec<Licence>,
+    pub(super) shards: Vec<Mmap>,
 }
 
 impl Corpus {

@@ -276,7 +276,7 @@ fn check_listed(dir: &Path, record: &FileRecord) -> Result<PathBuf, CorpusError>
 }
 
 /// An index must not lead out of its folder.
-fn listed_path(dir: &Path, record: &FileRecord) -> Result<PathBuf, CorpusError> {
+pub(crate) fn listed_path(dir: &Path, record: &FileRecord) -> Result<PathBuf, CorpusError> {
     if Path::new(&record.name).components().count() != 1 || record.name.contains("..") {
         let problem = format!("expected plain file names, got {:?}", record.name);
         return Err(CorpusError::malformed(&dir.join(INDEX_FILE), "file list", problem));

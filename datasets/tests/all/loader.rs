@@ -29,7 +29,7 @@ fn tokenizer() -> Arc<Tokenizer> {
 fn config() -> LoaderConfig {
     LoaderConfig {
         seed: 5,
-        text: Some(TextOptions { max_tokens: 12 }),
+        text: Some(TextOptions::new(12)),
         image: Some(ImageTransform {
             augment: Some(ImageAugment {
                 scale: [0.5, 1.3],
@@ -252,4 +252,43 @@ fn impossible_configurations_are_named() {
     );
     let error = EvalLoader::start(corpus.clone(), tokenizer(), &config(), vec![10_000]).map(|_| ());
     assert!(matches!(error, Err(LoaderError::Config { .. })));
+}
+
+/// What of a stream's batches is the same on every processor: which rows, texts and lengths.
+fn structure(batches: &[HostBatch]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for batch in batches {
+        let text = batch.text.as_ref().map(|text| (&text.rows, &text.ids, &text.lengths, text.n_tokens));
+        let image = batch.image.as_ref().map(|image| (&image.rows, image.height, image.width));
+        let audio = batch.audio.as_ref().map(|audio| (&audio.rows, &audio.lengths, audio.n_frames));
+        hasher.update(format!("{:?} {text:?} {image:?} {audio:?}\n", batch.ids).as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+/// Sums of values and of their squares: they move when one picture is changed otherwise, not with the last bit of a sine.
+fn content(batches: &[HostBatch]) -> [f64; 4] {
+    let mut sums = [0.0; 4];
+    for batch in batches {
+        for pixel in batch.image.iter().flat_map(|image| &image.pixels) {
+            sums[0] += f64::from(*pixel);
+            sums[1] += f64::from(pixel * pixel);
+        }
+        for frame in batch.audio.iter().flat_map(|audio| &audio.frames) {
+            sums[2] += f64::from(*frame);
+            sums[3] += f64::from(frame * frame);
+        }
+    }
+    sums
+}
+
+#[test]
+fn first_batches_are_those_that_runs_were_trained_on() {
+    let corpus = corpus_of(samples(11));
+    let batches = stream(&corpus, &LoaderConfig { sounds_per_row: 2, ..config() }, 0, 7);
+    assert_eq!(structure(&batches), "48e41a03a74a4d2aa78011cda3f6d30f");
+    let expected = [14771.184672117233, 15370.648386793608, -79.90358449797418, 23823.540990526322];
+    for (got, expected) in content(&batches).iter().zip(expected) {
+        assert!((got - expected).abs() < 1e-4 * expected.abs(), "expected {expected}, got {got}");
+    }
 }

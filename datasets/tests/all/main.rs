@@ -10,5 +10,12 @@ mod loader;
 mod log_mel;
 mod media;
 mod memory;
+mod mixtures;
 mod pictures;
+#[cfg(feature = "fetch")]
+mod remote;
+#[cfg(feature = "fetch")]
+mod server;
 mod shards;
+#[cfg(feature = "remote")]
+mod store;

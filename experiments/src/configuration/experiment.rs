@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use triptych_datasets::audio::AudioTransform;
 use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
-use triptych_datasets::loader::{LoaderConfig, OnBad, Selection, TextOptions};
+use triptych_datasets::loader::{Fill, LengthOf, LoaderConfig, OnBad, Selection, TextChoice, TextOptions};
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
+use super::mixture::{WeightedFolder, check_mixture};
 use super::{ConfigError, Resolved, resolve};
 use crate::run::optimizer::OptimizerConfig;
 
@@ -50,8 +51,17 @@ pub struct DataConfig {
     pub n_vocab: usize,
     /// Longest text in tokens; longer ones are cut.
     pub max_text_tokens: usize,
-    /// Rows of a training batch.
+    /// Which of a sample's texts it is trained on.
+    #[serde(default, skip_serializing_if = "TextChoice::is_first")]
+    pub texts: TextChoice,
+    /// Rows of a training batch; the most that it may have where `fill` sets another limit.
     pub batch_size: usize,
+    /// When a training batch is full: `"rows"`, or so many seconds of sound or tokens of text, padding included.
+    #[serde(default, skip_serializing_if = "Fill::is_rows")]
+    pub fill: Fill,
+    /// Puts rows of like length into a training batch; implied where `fill` counts lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<LengthOf>,
     /// Sounds that stand for each of its rows. Sounds are cheap beside pictures, and voices are many.
     #[serde(default = "one_sound")]
     pub sounds_per_row: usize,
@@ -81,8 +91,14 @@ impl ExperimentConfig {
         let Self { data, model, .. } = self;
         LoaderConfig {
             select: vec![Selection::of_split(Split::Train)],
+            streams: data.corpus.streams(),
+            fill: data.fill,
+            bucket: data.bucket,
             seed: self.seed,
-            text: model.text.as_ref().map(|_| TextOptions { max_tokens: data.max_text_tokens }),
+            text: model
+                .text
+                .as_ref()
+                .map(|_| TextOptions { max_tokens: data.max_text_tokens, choose: data.texts }),
             image: model.vision.as_ref().map(|_| data.image.clone()),
             audio: model.audio.as_ref().map(|_| data.audio.clone()),
             sounds_per_row: data.sounds_per_row,
@@ -101,6 +117,8 @@ pub enum CorpusConfig {
     Emoji(EmojiOptions),
     /// A prepared folder with an `index.json`.
     Folder(PathBuf),
+    /// Several of them, mixed by weight in training. Their samples, groups and the tag `corpus` carry their names.
+    Folders(Vec<WeightedFolder>),
 }
 
 /// How much an objective counts, and when.
@@ -230,6 +248,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             return Err(resolved.reject(key, "at least 1"));
         }
     }
+    check_mixture(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));

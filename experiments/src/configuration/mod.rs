@@ -15,6 +15,7 @@ mod builtin;
 mod error;
 mod experiment;
 mod layer;
+mod mixture;
 mod provenance;
 mod strict;
 mod tree;
@@ -25,6 +26,7 @@ pub use experiment::{
     CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, ObjectiveSchedule, TrainConfig,
     experiment,
 };
+pub use mixture::WeightedFolder;
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
 
 /// Reads an experiment with all its layers and checks it against `T`.

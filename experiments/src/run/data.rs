@@ -13,7 +13,7 @@ use triptych_tasks::model::{DataShape, Model};
 use triptych_tasks::objectives::TokenIds;
 
 use super::error::TrainError;
-use crate::configuration::{CorpusConfig, ExperimentConfig};
+use crate::configuration::{CorpusConfig, ExperimentConfig, WeightedFolder};
 
 /// The tokenizer's file in a run's folder.
 const TOKENIZER: &str = "tokenizer.json";
@@ -42,7 +42,10 @@ impl Data {
                 warn_of_damage(&dir);
                 emoji::import(options, &dir, progress)?
             }
-            CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
+            CorpusConfig::Folder(place) => brought(place, &folder.join(CORPUS), progress)?,
+            CorpusConfig::Folders(folders) => {
+                joined(folders, |place, name| brought(place, &folder.join(CORPUS).join(name), progress))?
+            }
         };
         let path = folder.join(TOKENIZER);
         let tokenizer = if path.exists() {
@@ -67,7 +70,10 @@ impl Data {
         let corpus = match &config.data.corpus {
             CorpusConfig::Emoji(_) => Corpus::open(folder.join(CORPUS))
                 .map_err(|source| TrainError::RunCorpus { source, run: folder.to_owned() })?,
-            CorpusConfig::Folder(path) => Corpus::open(path).map_err(ImportError::from)?,
+            CorpusConfig::Folder(place) => lying_ready(place, &folder.join(CORPUS), folder)?,
+            CorpusConfig::Folders(folders) => {
+                joined(folders, |place, name| lying_ready(place, &folder.join(CORPUS).join(name), folder))?
+            }
         };
         Ok(Self { corpus: Arc::new(corpus), tokenizer: Arc::new(saved_tokenizer(folder)?) })
     }
@@ -96,7 +102,7 @@ impl Data {
     ) -> Result<EvalLoader, LoaderError> {
         let loader = LoaderConfig {
             batch_size: config.evaluate.batch_size,
-            text: Some(TextOptions { max_tokens: config.data.max_text_tokens }),
+            text: Some(TextOptions::new(config.data.max_text_tokens)),
             ..config.training_loader()
         };
         EvalLoader::start(self.corpus.clone(), self.tokenizer.clone(), &loader, indices)
@@ -120,6 +126,59 @@ impl Data {
     pub(crate) fn model(&self, config: &ExperimentConfig, device: &Device) -> Result<Model, TrainError> {
         new_model(config, &self.tokenizer, device)
     }
+}
+
+/// Whether a corpus lies in an object store.
+fn is_address(place: &Path) -> bool {
+    place.to_str().is_some_and(|place| place.contains("://"))
+}
+
+/// A prepared corpus. One in an object store is brought into `dir`, as far as it does not lie there yet.
+fn brought(place: &Path, dir: &Path, progress: &dyn Fn(usize, usize, &str)) -> Result<Corpus, TrainError> {
+    let corpus = if is_address(place) {
+        from_store(&place.to_string_lossy(), dir, progress)
+    } else {
+        Corpus::open(place)
+    };
+    Ok(corpus.map_err(ImportError::from)?)
+}
+
+/// The same of a run that is only read: nothing is brought.
+fn lying_ready(place: &Path, dir: &Path, run: &Path) -> Result<Corpus, TrainError> {
+    if is_address(place) {
+        return Corpus::open(dir).map_err(|source| TrainError::RunCorpus { source, run: run.to_owned() });
+    }
+    Ok(Corpus::open(place).map_err(ImportError::from)?)
+}
+
+#[cfg(feature = "remote")]
+fn from_store(
+    address: &str,
+    dir: &Path,
+    progress: &dyn Fn(usize, usize, &str),
+) -> Result<Corpus, CorpusError> {
+    use triptych_datasets::remote::{RemoteCorpus, StoreOptions};
+    RemoteCorpus::open(address, dir)?.into_corpus(StoreOptions::default(), progress)
+}
+
+#[cfg(not(feature = "remote"))]
+fn from_store(address: &str, _: &Path, _: &dyn Fn(usize, usize, &str)) -> Result<Corpus, CorpusError> {
+    let problem = "object stores are not enabled in this program".to_owned();
+    Err(CorpusError::Remote { address: address.to_owned(), problem })
+}
+
+/// Several prepared corpora as one; `open` is given where each lies and its name.
+fn joined(
+    folders: &[WeightedFolder],
+    open: impl Fn(&Path, &str) -> Result<Corpus, TrainError>,
+) -> Result<Corpus, TrainError> {
+    let part = |folder: &WeightedFolder| {
+        let name = folder.name();
+        let corpus = open(&folder.folder, &name)?;
+        Ok((name, corpus))
+    };
+    let parts = folders.iter().map(part).collect::<Result<Vec<_>, TrainError>>()?;
+    Ok(Corpus::join(parts).map_err(ImportError::from)?)
 }
 
 /// The tokenizer of the run in `folder`.

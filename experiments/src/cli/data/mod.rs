@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+mod fetch;
 mod import;
 
 /// Make corpora of raw files
@@ -16,11 +17,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Fetch(fetch::Args),
     Import(import::Args),
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     match args.command {
+        Command::Fetch(args) => fetch::run(&args),
         Command::Import(args) => import::run(&args),
     }
 }
