@@ -9,6 +9,7 @@
 //! | [`image`], [`audio`], [`text`] | decoding, augmentation, features, tokens |
 //! | [`draw`] | randomness that is a pure function of its key |
 //! | [`loader`] | a corpus to batches, in worker threads |
+//! | [`survey`] | what is in a corpus, whether it is whole, how two differ |
 
 pub mod audio;
 pub mod batch;
@@ -18,4 +19,5 @@ pub mod image;
 pub mod loader;
 pub mod sample;
 pub mod shard;
+pub mod survey;
 pub mod text;

@@ -16,10 +16,12 @@ mod index;
 mod read;
 mod write;
 
+pub(crate) use archive::SampleRecord;
 pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
+pub(crate) use index::{FileRecord, Index, short_hash};
 pub use read::Corpus;
 pub use write::ShardWriter;
 

@@ -6,3 +6,4 @@ mod loader;
 mod log_mel;
 mod media;
 mod shards;
+mod survey;
