@@ -12,6 +12,7 @@
 //! | [`mixup`] | rows of a batch blended with others |
 //! | [`npy`] | numbers to and from NumPy's files |
 //! | [`remote`] | downloads, behind features |
+//! | [`survey`] | what is in a corpus, whether it is whole, how two differ |
 
 pub mod audio;
 pub mod batch;
@@ -25,4 +26,5 @@ pub mod remote;
 pub mod sample;
 pub mod shard;
 mod signature;
+pub mod survey;
 pub mod text;

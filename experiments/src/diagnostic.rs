@@ -38,6 +38,12 @@ pub struct Interrupted {
     pub hint: Option<String>,
 }
 
+/// Standard output has said already what is to be said, and the work ends with status 1: corpora that differ, a corpus
+/// that is damaged.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("see standard output")]
+pub(crate) struct Told;
+
 /// Prints an error, if it is one for people, and gives the exit status that fits.
 pub fn conclude(result: miette::Result<()>) -> ExitCode {
     let Err(report) = result else {
@@ -46,6 +52,9 @@ pub fn conclude(result: miette::Result<()>) -> ExitCode {
     if is_broken_pipe(&report) {
         // whoever read our output has seen enough
         return ExitCode::SUCCESS;
+    }
+    if report.is::<Told>() {
+        return ExitCode::from(exit_status(&report));
     }
     let mut stderr = io::stderr().lock();
     let has_colour =

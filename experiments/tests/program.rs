@@ -115,6 +115,75 @@ fn a_reader_that_has_seen_enough_is_no_failure() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A small corpus in a folder: the first things of the bundled one.
+fn small_corpus() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["data", "import", "emoji", "--quiet", "--set", "n_known=2", "--set", "n_unknown=1"];
+    let corpus = folder.path().to_str().unwrap().to_owned();
+    let voices = ["--set", "voices=[\"joe\"]", "--set", "styles=[\"noto\", \"twemoji\"]", "--out", &corpus];
+    let output = run(&[&arguments[..], &voices].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    folder
+}
+
+#[test]
+fn a_corpus_is_measured_shown_sampled_and_found_whole() {
+    let folder = small_corpus();
+    let corpus = folder.path().to_str().unwrap();
+    let output = run(&["data", "stats", corpus, "--json", "--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let stats: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&stats["total"]["n_images"], &stats["total"]["n_sounds"]), (&json!(6), &json!(3)));
+    assert!(stdout(&run(&["data", "stats", corpus])).contains("\npictures "));
+
+    let page = folder.path().join("page.html");
+    let output = run(&["data", "inspect", corpus, "--out", page.to_str().unwrap(), "--quiet"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(fs::read_to_string(page).unwrap().starts_with("<!doctype html>"));
+
+    let out = folder.path().join("look");
+    let arguments = ["data", "sample", corpus, "-n", "2", "--tag", "style=twemoji", "--json", "--out"];
+    let output = run(&[&arguments[..], &[out.to_str().unwrap()]].concat());
+    let samples: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        samples.len() == 2 && samples.iter().all(|sample| sample["tags"]["style"] == "twemoji"),
+        "{samples:?}"
+    );
+    assert_eq!(fs::read_dir(out).unwrap().count(), 6, "a picture, its texts and its record each");
+    assert_eq!(run(&["data", "sample", corpus, "--tag", "style=none"]).status.code(), Some(2));
+
+    let output = run(&["data", "validate", corpus, "--decode", "--json"]);
+    let audit: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &audit["n_decoded"]), (Some(0), &json!(9)), "{audit}");
+}
+
+#[test]
+fn damage_and_differences_exit_with_1_and_trouble_of_a_comparison_with_2() {
+    let (first, second) = (small_corpus(), small_corpus());
+    let paths = [&first, &second].map(|folder| folder.path().to_str().unwrap());
+    let output = run(&["data", "diff", paths[0], paths[1]]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stdout(&output).starts_with("the same 9 samples"), "{}", stdout(&output));
+
+    let shard = second.path().join("emoji-000000.tar");
+    let mut bytes = fs::read(&shard).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let output = run(&["data", "validate", paths[1], "--quiet"]);
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), ""));
+    assert!(stdout(&output).starts_with("emoji-000000.tar: expected blake3 "), "{}", stdout(&output));
+
+    let import =
+        ["data", "import", "emoji", "--quiet", "--set", "n_known=1", "--set", "n_unknown=0", "--out"];
+    assert!(run(&[&import[..], &[paths[1]]].concat()).status.success());
+    let output = run(&["data", "diff", paths[0], paths[1], "--json"]);
+    let record: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), ""));
+    assert_eq!(record["is_same"], false);
+    assert_eq!(run(&["data", "diff", paths[0], "no-such-folder"]).status.code(), Some(2));
+}
+
 #[test]
 fn completions_complete_the_subcommands() {
     let output = run(&["completions", "bash"]);

@@ -24,8 +24,7 @@ pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
-#[cfg(feature = "remote")]
-pub(crate) use index::{FileRecord, Index};
+pub(crate) use index::{FileRecord, Index, short_hash};
 pub use join::PART_TAG;
 pub use read::Corpus;
 pub use stream::{CorpusStream, Entries};

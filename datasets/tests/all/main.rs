@@ -19,3 +19,4 @@ mod server;
 mod shards;
 #[cfg(feature = "remote")]
 mod store;
+mod survey;

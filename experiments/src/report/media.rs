@@ -16,6 +16,7 @@ pub struct Media {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Format {
     Png,
+    Jpeg,
     Wav,
 }
 
@@ -24,6 +25,7 @@ impl Format {
     fn prefix(self) -> &'static str {
         match self {
             Self::Png => "data:image/png;base64,",
+            Self::Jpeg => "data:image/jpeg;base64,",
             Self::Wav => "data:audio/wav;base64,",
         }
     }
@@ -33,6 +35,11 @@ impl Media {
     /// A picture from the bytes of a PNG file.
     pub fn png(bytes: impl Into<Arc<[u8]>>) -> Self {
         Self { format: Format::Png, bytes: bytes.into() }
+    }
+
+    /// A picture from the bytes of a JPEG file.
+    pub fn jpeg(bytes: impl Into<Arc<[u8]>>) -> Self {
+        Self { format: Format::Jpeg, bytes: bytes.into() }
     }
 
     /// A sound from the bytes of a WAV file.
@@ -82,7 +89,7 @@ impl Serialize for Media {
 impl<'de> Deserialize<'de> for Media {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let address = String::deserialize(deserializer)?;
-        for format in [Format::Png, Format::Wav] {
+        for format in [Format::Png, Format::Jpeg, Format::Wav] {
             if let Some(encoded) = address.strip_prefix(format.prefix()) {
                 let bytes = STANDARD.decode(encoded).map_err(D::Error::custom)?;
                 return Ok(Self { format, bytes: bytes.into() });
@@ -90,8 +97,9 @@ impl<'de> Deserialize<'de> for Media {
         }
         let start: String = address.chars().take(32).collect();
         Err(D::Error::custom(format!(
-            "expected an address that starts with `{}` or `{}`, got `{start}`",
+            "expected an address that starts with `{}`, `{}` or `{}`, got `{start}`",
             Format::Png.prefix(),
+            Format::Jpeg.prefix(),
             Format::Wav.prefix()
         )))
     }
@@ -103,7 +111,7 @@ mod tests {
 
     #[test]
     fn media_survive_a_round_trip_as_data_addresses() {
-        for media in [Media::png(vec![1, 2, 3, 255]), Media::wav(vec![])] {
+        for media in [Media::png(vec![1, 2, 3, 255]), Media::jpeg(vec![7]), Media::wav(vec![])] {
             let json = serde_json::to_string(&media).unwrap();
             assert_eq!(serde_json::from_str::<Media>(&json).unwrap(), media);
         }

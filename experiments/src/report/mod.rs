@@ -1,20 +1,17 @@
-//! `report.html`: one file that shows what a run learned, from what, on what, and how well.
+//! Pages of one file: `report.html` shows what a run learned, from what, on what, and how well; [`corpus`] what a corpus
+//! holds.
 //!
 //! The page needs nothing else: styles, drawings, pictures and sounds lie inside it, and it reads fully without
 //! scripts. Sections whose data are absent are left out, so that any run can be reported.
 
-use std::{
-    fs,
-    io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
-};
-
-use minijinja::{Environment, escape_formatter, syntax::SyntaxConfig};
+use std::path::Path;
 
 mod alignment;
+pub mod corpus;
 mod inputs;
 mod media;
-mod numbers;
+pub(crate) mod numbers;
+mod page;
 mod plot;
 mod selection;
 mod strip;
@@ -27,34 +24,8 @@ pub use inputs::{
     SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
 };
 pub use media::Media;
+pub use page::ReportError;
 pub use summary::text_summary;
-
-/// The page's parts by name; what ends in `.html` escapes every value that it prints.
-const TEMPLATES: [(&str, &str); 7] = [
-    ("report.html", include_str!("templates/report.html")),
-    ("scores.html", include_str!("templates/scores.html")),
-    ("examples.html", include_str!("templates/examples.html")),
-    ("training.html", include_str!("templates/training.html")),
-    ("run.html", include_str!("templates/run.html")),
-    ("style.css", include_str!("templates/style.css")),
-    ("comfort.js", include_str!("templates/comfort.js")),
-];
-
-/// Why a report could not be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ReportError {
-    /// The file could not be created, written or renamed.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A template of the program's own is wrong.
-    #[error("report template: {0}")]
-    Template(minijinja::Error),
-}
 
 /// Writes the report to the file `out`, whole or not at all: a report that stood there before is replaced at the end.
 ///
@@ -63,46 +34,7 @@ pub enum ReportError {
 /// # Errors
 /// When the file or its neighbour `<out>.partial` cannot be written.
 pub fn write(inputs: &ReportInputs, out: &Path) -> Result<(), ReportError> {
-    let mut partial = out.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
-
-    let io = |source| ReportError::Io { path: out.to_owned(), source };
-    let written = fs::File::create(&partial).map_err(io).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        render(inputs, &mut file, out)?;
-        file.into_inner().map_err(|error| io(error.into_error()))?.sync_all().map_err(io)?;
-        fs::rename(&partial, out).map_err(io)
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    written
-}
-
-fn render(inputs: &ReportInputs, file: &mut impl Write, out: &Path) -> Result<(), ReportError> {
-    let mut environment = Environment::new();
-    let syntax = SyntaxConfig::builder().trim_blocks(true).build().map_err(ReportError::Template)?;
-    environment.set_syntax(syntax);
-    environment.set_formatter(|out, state, value| match value.downcast_object_ref::<Media>() {
-        // base64 holds nothing to escape, and is too long to build in memory first
-        Some(media) => write!(out, "{media}").map_err(minijinja::Error::from),
-        None => escape_formatter(out, state, value),
-    });
-    for (name, source) in TEMPLATES {
-        environment.add_template(name, source).map_err(ReportError::Template)?;
-    }
-    let template = environment.get_template("report.html").map_err(ReportError::Template)?;
-    template.render_captured_to(view::page(inputs), file).map(|_| ()).map_err(|error| {
-        let cause = std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
-        match cause {
-            Some(cause) => ReportError::Io {
-                path: out.to_owned(),
-                source: io::Error::new(cause.kind(), cause.to_string()),
-            },
-            None => ReportError::Template(error),
-        }
-    })
+    page::write("report.html", view::page(inputs), out)
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(super) fn sign(unit: &str) -> &str {
 }
 
 /// Rounds to a number of significant digits and drops idle zeros.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+pub(crate) fn significant(value: f64, digits: usize) -> String {
     if !value.is_finite() {
         return "–".into();
     }
@@ -65,7 +65,7 @@ fn trim(text: &str) -> &str {
 }
 
 /// `3,208`.
-pub(super) fn count(value: usize) -> String {
+pub(crate) fn count(value: usize) -> String {
     group(&value.to_string())
 }
 
@@ -82,7 +82,7 @@ fn group(digits: &str) -> String {
 }
 
 /// `48 s`, `12 min 34 s`, `2 h 05 min`.
-pub(super) fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 0.0 {
         return "–".into();
     }
@@ -98,7 +98,7 @@ pub(super) fn duration(seconds: f64) -> String {
 }
 
 /// `1.7 GB`, in powers of 1000.
-pub(super) fn bytes(value: u64) -> String {
+pub(crate) fn bytes(value: u64) -> String {
     let value = value as f64;
     match value {
         v if v >= 1e9 => format!("{:.1} GB", v / 1e9),

@@ -50,6 +50,11 @@ impl Axis {
         Self { low: low - margin, high: high + margin, is_log: false }
     }
 
+    /// An axis between two ends as they are, `low` below `high`, and above 0 where it is logarithmic.
+    pub(super) fn between(low: f64, high: f64, is_log: bool) -> Self {
+        Self { low, high, is_log }
+    }
+
     /// A logarithmic axis where the values are positive and spread widely, else a linear one.
     pub(super) fn automatic(low: f64, high: f64) -> Self {
         if low > 0.0 && high / low > LOG_RATIO {

@@ -2,8 +2,8 @@
 
 use super::{ReportInputs, SearchQuery, Series, write};
 
-mod markup;
-mod sample;
+pub(super) mod markup;
+pub(super) mod sample;
 
 fn page(inputs: &ReportInputs) -> String {
     let folder = tempfile::tempdir().unwrap();

@@ -1,6 +1,6 @@
 // Comfort only: the page reads fully without it.
 (() => {
-  // a gallery with several hold-outs or outcomes gets a filter
+  // a gallery with several hold-outs, outcomes or splits gets a filter
   for (const gallery of document.querySelectorAll("[data-gallery]")) {
     const items = [...gallery.querySelectorAll("[data-item]")];
     const shown = gallery.querySelector("[data-shown]");
@@ -8,7 +8,7 @@
     const words = { yes: "✓ right", no: "✗ wrong" };
     const bar = document.createElement("p");
     bar.className = "filters";
-    const selects = [["holdout", "every hold-out"], ["right", "right and wrong"]]
+    const selects = [["holdout", "every hold-out"], ["right", "right and wrong"], ["split", "every split"]]
       .filter(([key]) => choices(key).length > 1)
       .map(([key, all]) => {
         const select = document.createElement("select");
