@@ -8,6 +8,7 @@
 //! | [`shard`] | the folder: tar shards, their index, its checks |
 //! | [`image`], [`audio`], [`text`] | decoding, augmentation, features, tokens |
 //! | [`draw`] | randomness that is a pure function of its key |
+//! | [`pipeline`] | a corpus to a cleaned, split one, by a recipe |
 //! | [`loader`] | a corpus to batches, in worker threads |
 
 pub mod audio;
@@ -16,6 +17,7 @@ pub mod corpora;
 pub mod draw;
 pub mod image;
 pub mod loader;
+pub mod pipeline;
 pub mod sample;
 pub mod shard;
 pub mod text;

@@ -13,13 +13,16 @@ mod archive;
 mod atomic;
 mod error;
 mod index;
+mod join;
 mod read;
 mod write;
 
 pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
+pub(crate) use atomic::{publish, temporary_beside};
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
+pub use join::join;
 pub use read::Corpus;
 pub use write::ShardWriter;
 

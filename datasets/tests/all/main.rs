@@ -5,4 +5,5 @@ mod fixture;
 mod loader;
 mod log_mel;
 mod media;
+mod pipeline;
 mod shards;

@@ -3,12 +3,15 @@
 use clap::Subcommand;
 
 mod import;
+mod merge;
+mod prepare;
 
 /// Make corpora of raw files
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  triptych data import emoji --out data/emoji")]
+  triptych data import emoji --out data/emoji
+  triptych data prepare datasets/recipes/captions.toml --source data/emoji --out data/clean")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -17,10 +20,14 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Import(import::Args),
+    Prepare(prepare::Args),
+    Merge(merge::Args),
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     match args.command {
         Command::Import(args) => import::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Merge(args) => merge::run(&args),
     }
 }
