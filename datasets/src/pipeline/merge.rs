@@ -9,7 +9,7 @@ use super::prepare::{LEDGER_FILE, Prepared, REPORT_FILE, splits};
 use super::report::Report;
 use super::run::{read_json, write_json};
 use super::tokenize::TOKENIZER_FILE;
-use crate::shard::{Corpus, INDEX_FILE, join, publish, temporary_beside};
+use crate::shard::{Corpus, INDEX_FILE, merge_corpora, publish, temporary_beside};
 
 /// How to merge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub fn merge(parts: &[PathBuf], out: &Path, options: &MergeOptions) -> Result<Pr
     std::fs::create_dir_all(out).map_err(|e| PipelineError::io("create", out, e))?;
     write_ledger(parts, out)?;
     let tokenizer = copy_tokenizer(parts, out, &reports)?;
-    let corpus = join(parts, out, &name, &key)?;
+    let corpus = merge_corpora(parts, out, &name, &key)?;
     let mut report = Report {
         name,
         recipe: key,

@@ -19,7 +19,7 @@ use super::slice::Slice;
 use super::stage::Context;
 use super::tokenize::TOKENIZER_FILE;
 use crate::sample::Split;
-use crate::shard::{Corpus, Licence, join, publish, temporary_beside};
+use crate::shard::{Corpus, Licence, merge_corpora, publish, temporary_beside};
 use crate::text::Tokenizer;
 
 /// What was left out and why, beside the corpus.
@@ -120,7 +120,7 @@ pub fn prepare(
         Some((tokenizer, _, _)) => tokenizer.save(out.join(TOKENIZER_FILE))?,
         None => remove_if_there(&out.join(TOKENIZER_FILE))?,
     }
-    let corpus = join(&parts, out, &recipe.name, &prospect.key)?;
+    let corpus = merge_corpora(&parts, out, &recipe.name, &prospect.key)?;
     let report = Report {
         name: recipe.name.clone(),
         recipe: prospect.key.clone(),

@@ -13,7 +13,7 @@ mod archive;
 mod atomic;
 mod error;
 mod index;
-mod join;
+mod merge;
 mod read;
 mod write;
 
@@ -22,7 +22,7 @@ pub use atomic::write_atomic;
 pub(crate) use atomic::{publish, temporary_beside};
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
-pub use join::join;
+pub use merge::merge_corpora;
 pub use read::Corpus;
 pub use write::ShardWriter;
 

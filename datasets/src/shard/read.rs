@@ -78,11 +78,6 @@ impl Corpus {
         &self.licences
     }
 
-    /// The files that hold pictures and sounds.
-    pub(crate) fn shard_records(&self) -> &[FileRecord] {
-        &self.index.shards
-    }
-
     /// Number of samples.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -244,12 +244,12 @@ impl Write for HashingFile {
     }
 }
 
-pub(super) fn to_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, CorpusError> {
+fn to_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, CorpusError> {
     serde_json::to_vec_pretty(value).map_err(|e| CorpusError::malformed(path, "whole file", e.to_string()))
 }
 
 /// The index goes first, so that a removal that is interrupted leaves no corpus that looks complete.
-pub(super) fn remove_corpus(dir: &Path) -> Result<(), CorpusError> {
+fn remove_corpus(dir: &Path) -> Result<(), CorpusError> {
     let remove = |path: &Path| match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(CorpusError::io("remove", path, e)),
         _ => Ok(()),
@@ -276,7 +276,7 @@ fn is_shard_name(name: &str) -> bool {
     number.len() == 6 && number.bytes().all(|b| b.is_ascii_digit())
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), CorpusError> {
+fn check_name(name: &str) -> Result<(), CorpusError> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     if name.is_empty() || !name.bytes().all(is_plain) {
         let problem = "expected a corpus name of letters, digits, '-' and '_'".to_owned();

@@ -2,6 +2,7 @@
 
 mod anonymise;
 mod duplicates;
+mod killed;
 mod recipes;
 mod resume;
 mod slices;

@@ -1,4 +1,4 @@
-//! Joining corpora: their shards side by side under one index, without reading them again.
+//! Merging corpora: their shards side by side under one index, without reading them again.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::{publish, temporary_beside, write_atomic};
 use super::index::{FileRecord, Index, Licence};
-use super::write::{check_name, remove_corpus, to_json};
-use super::{Corpus, CorpusError, ENTRIES_FILE, FORMAT_VERSION, INDEX_FILE, LICENCES_FILE};
+use super::{Corpus, CorpusError, ENTRIES_FILE, FORMAT_VERSION, INDEX_FILE, LICENCES_FILE, ShardWriter};
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -18,11 +17,10 @@ const ZSTD_LEVEL: i32 = 3;
 /// # Errors
 /// A part that cannot be opened, an identifier that two parts have (the message names both), a folder that cannot be
 /// written.
-pub fn join(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) -> Result<Corpus, CorpusError> {
-    check_name(name)?;
+pub fn merge_corpora(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) -> Result<Corpus, CorpusError> {
     check_ids(parts)?;
-    fs::create_dir_all(dir).map_err(|e| CorpusError::io("create", dir, e))?;
-    remove_corpus(dir)?;
+    // makes the folder, and takes away what lay there
+    drop(ShardWriter::create(dir, name)?);
     let entries_path = dir.join(ENTRIES_FILE);
     let write_failed = |e: io::Error| CorpusError::io("write", &entries_path, e);
     let mut entries = EntriesFile::create(&entries_path)?;
@@ -40,10 +38,10 @@ pub fn join(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) -> Result<C
             entries.write(&line).map_err(write_failed)?;
         }
         n_samples += corpus.len();
-        for record in corpus.shard_records() {
+        for record in shards_of(part)? {
             let new = format!("{name}-{:06}.tar", shards.len());
             link(&part.join(&record.name), &dir.join(&new))?;
-            shards.push(FileRecord { name: new, ..record.clone() });
+            shards.push(FileRecord { name: new, ..record });
         }
         for licence in corpus.licences() {
             if !licences.contains(licence) {
@@ -53,8 +51,7 @@ pub fn join(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) -> Result<C
     }
     let entries = FileRecord { n_samples, ..entries.finish(&entries_path)? };
     let licences_path = dir.join(LICENCES_FILE);
-    let mut ledger = to_json(&licences_path, &licences)?;
-    ledger.push(b'\n');
+    let ledger = to_json(&licences_path, &licences)?;
     write_atomic(&licences_path, &ledger).map_err(|e| CorpusError::io("write", &licences_path, e))?;
     let licences = FileRecord {
         name: LICENCES_FILE.to_owned(),
@@ -74,10 +71,25 @@ pub fn join(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) -> Result<C
     };
     index.content_hash = index.compute_content_hash();
     let index_path = dir.join(INDEX_FILE);
-    let mut text = to_json(&index_path, &index)?;
-    text.push(b'\n');
+    let text = to_json(&index_path, &index)?;
     write_atomic(&index_path, &text).map_err(|e| CorpusError::io("write", &index_path, e))?;
     Corpus::open(dir)
+}
+
+/// The list of a corpus's shards; that the index is whole was seen when it was opened.
+fn shards_of(part: &Path) -> Result<Vec<FileRecord>, CorpusError> {
+    let path = part.join(INDEX_FILE);
+    let bytes = fs::read(&path).map_err(|e| CorpusError::io("read", &path, e))?;
+    let index: Index = serde_json::from_slice(&bytes)
+        .map_err(|e| CorpusError::malformed(&path, "whole file", e.to_string()))?;
+    Ok(index.shards)
+}
+
+fn to_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, CorpusError> {
+    let mut text = serde_json::to_vec_pretty(value)
+        .map_err(|e| CorpusError::malformed(path, "whole file", e.to_string()))?;
+    text.push(b'\n');
+    Ok(text)
 }
 
 /// No identifier twice. Holds 20 bytes a sample.
