@@ -111,7 +111,7 @@ impl Chunk {
             for place in image.into_iter().chain(item.audio.as_mut().map(|audio| &mut audio.blob.place)) {
                 // blobs of this file are counted from its record's end, those of others from their start
                 if let Place::Cache { file, offset } = place
-                    && file == name
+                    && file.as_str() == name
                 {
                     *offset += blobs_start;
                 }

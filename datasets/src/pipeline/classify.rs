@@ -11,6 +11,7 @@ use super::item::Item;
 use super::language;
 use super::ledger::Fault;
 use super::recipe::Objection;
+use super::similarity::Similarity;
 use super::stage::{Context, Decision, Stage, Tally, as_value, count};
 
 /// Which tags are given; a tag that a sample has already stays.
@@ -176,10 +177,11 @@ impl Stage for Classify {
         &self,
         items: &mut [Item],
         context: &Context<'_>,
+        similarity: Option<&dyn Similarity>,
         tally: &mut Tally,
     ) -> Result<Vec<Option<Fault>>, PipelineError> {
         for shot in &self.settings.zero_shot {
-            let Some(model) = context.similarity else { break };
+            let Some(model) = similarity else { break };
             let (values, descriptions): (Vec<&String>, Vec<String>) =
                 shot.labels.iter().map(|(value, description)| (value, description.clone())).unzip();
             let has_media = |item: &Item| item.image.is_some() || item.audio.is_some();

@@ -10,7 +10,7 @@ use super::ledger::Fault;
 use super::loudness::Loudness;
 use super::range::Bounds;
 use super::recipe::Objection;
-use super::similarity::Comparison;
+use super::similarity::{Comparison, Similarity};
 use super::stage::{Context, Decision, Stage, Tally, as_value, count};
 use crate::audio;
 
@@ -309,10 +309,11 @@ impl Stage for Filter {
         &self,
         items: &mut [Item],
         context: &Context<'_>,
+        similarity: Option<&dyn Similarity>,
         _tally: &mut Tally,
     ) -> Result<Vec<Option<Fault>>, PipelineError> {
         let mut faults: Vec<Option<Fault>> = items.iter().map(|_| None).collect();
-        let Some(model) = context.similarity.filter(|_| self.settings.needs_model()) else {
+        let Some(model) = similarity.filter(|_| self.settings.needs_model()) else {
             return Ok(faults);
         };
         let is_judged =
@@ -330,7 +331,7 @@ impl Stage for Filter {
 
 /// Similarities of samples with texts: of the picture where there is one, else of the sound.
 pub(crate) fn compare<'i>(
-    model: &dyn super::similarity::Similarity,
+    model: &dyn Similarity,
     items: impl Iterator<Item = (&'i Item, &'i [String])>,
     context: &Context<'_>,
 ) -> Result<Vec<Vec<f32>>, PipelineError> {

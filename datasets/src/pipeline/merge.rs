@@ -139,7 +139,7 @@ fn copy_tokenizer(
 ) -> Result<Option<super::report::TokenizerReport>, PipelineError> {
     let hashes: BTreeSet<&str> = reports
         .iter()
-        .map(|report| report.tokenizer.as_ref().map_or("", |tokenizer| &tokenizer.hash))
+        .map(|report| report.tokenizer.as_ref().map_or("", |tokenizer| tokenizer.hash.as_str()))
         .collect();
     let (Some(part), Some(tokenizer), 1) =
         (parts.first(), reports.first().and_then(|r| r.tokenizer.clone()), hashes.len())

@@ -27,6 +27,8 @@ pub const LEDGER_FILE: &str = "ledger.jsonl";
 /// What was done, beside the corpus.
 pub const REPORT_FILE: &str = "report.json";
 const LOCK_FILE: &str = ".lock";
+/// Where shards are written before they are joined.
+const SHARDS_DIR: &str = ".shards";
 
 /// What the command line adds to a recipe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +98,8 @@ pub fn prepare(
     let runner = Runner {
         store: &prospect.store,
         plan: &prospect.plan,
-        context: Context { store: &prospect.store, similarity },
+        context: Context { store: &prospect.store },
+        similarity,
         is_strict: options.is_strict,
         watch,
     };
@@ -179,7 +182,7 @@ fn tokenize(
     let mut stage = StageReport { name: "tokenize".to_owned(), is_cached: true, ..StageReport::default() };
     let cached: Option<TokenizerReport> = read_json(&done)?;
     let (tokenizer, report) = match (cached, Tokenizer::load(&file)) {
-        (Some(report), Ok(tokenizer)) => (tokenizer, report),
+        (Some(report), Ok(tokenizer)) if report.hash == tokenizer.hash() => (tokenizer, report),
         _ => {
             let begun = Instant::now();
             fs::create_dir_all(&dir).map_err(|e| PipelineError::io("create", &dir, e))?;
@@ -196,7 +199,7 @@ fn tokenize(
     Ok(Some((tokenizer, report, stage)))
 }
 
-/// Writes the shards that are missing, each as a folder of the cache.
+/// Writes the shards that are missing, each as a folder of its own.
 fn write_parts(
     recipe: &Recipe,
     prospect: &Prospect,
@@ -204,7 +207,8 @@ fn write_parts(
     input: &Input,
 ) -> Result<(Vec<PathBuf>, StageReport), PipelineError> {
     let begun = Instant::now();
-    let dir = prospect.store.cache.join(&prospect.shard_dir);
+    // in the corpus's own folder: others may share the cache, and shards are linked from here
+    let dir = prospect.out.join(SHARDS_DIR).join(&prospect.shard_dir);
     let sizes = recipe.shard.cut(runner.all_items(input))?;
     let mut licences: Vec<Licence> = Vec::new();
     for licence in prospect.store.corpora.iter().flat_map(Corpus::licences) {
@@ -303,7 +307,7 @@ fn remove_leftovers(prospect: &Prospect) {
 /// The shards are in the corpus now; of a cache of our own what no stage of this recipe uses goes too.
 fn tidy_cache(prospect: &Prospect, options: &Options) {
     let cache = &prospect.store.cache;
-    fs::remove_dir_all(cache.join(&prospect.shard_dir)).ok();
+    fs::remove_dir_all(prospect.out.join(SHARDS_DIR)).ok();
     if !prospect.has_own_cache {
         return;
     }

@@ -91,7 +91,7 @@ impl Recipe {
     pub fn parse(text: &str, path: &Path) -> Result<Self, PipelineError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let recipe: Self = toml::from_str(text).map_err(|e| explain(path, text, &e))?;
-        for (keys, message) in recipe.objections() {
+        if let Some((keys, message)) = recipe.objections().into_iter().next() {
             let span = span_of(text, &keys);
             return Err(problem(path, text, span, format!("`{}`: {message}", keys.join(".")), None).into());
         }
@@ -191,7 +191,7 @@ fn span_of(text: &str, keys: &[&str]) -> Range<usize> {
     let mut span = 0..0;
     let mut table = table.into_inner();
     for key in keys {
-        let found = table.iter().find(|(name, _)| name.get_ref().as_ref() == *key);
+        let found = table.iter().find(|(name, _)| *name.get_ref() == **key);
         let Some((name, value)) = found else { break };
         span = name.span();
         match value.get_ref() {

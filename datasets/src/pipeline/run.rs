@@ -12,6 +12,7 @@ use super::error::PipelineError;
 use super::item::{Item, Store};
 use super::ledger::{Dropped, Fault};
 use super::report::StageReport;
+use super::similarity::Similarity;
 use super::source::Plan;
 use super::stage::{Context, Decision, Stage, Tally};
 use crate::shard::write_atomic;
@@ -47,6 +48,7 @@ pub(crate) struct Runner<'a> {
     pub store: &'a Store,
     pub plan: &'a Plan,
     pub context: Context<'a>,
+    pub similarity: Option<&'a dyn Similarity>,
     pub is_strict: bool,
     pub watch: Watch<'a>,
 }
@@ -206,13 +208,15 @@ impl Runner<'_> {
         decision: &Decision,
     ) -> Result<Chunk, PipelineError> {
         let begun = Instant::now();
+        // a model need not be shared between threads
+        let context = &self.context;
         let applied: Vec<(Item, Option<Fault>, Tally)> = items
             .into_par_iter()
             .enumerate()
             .map(|(idx, mut item)| {
                 let mut tally = Tally::new();
                 let place = place + idx as u64;
-                let fault = stage.apply(&mut item, place, decision, &self.context, &mut tally)?;
+                let fault = stage.apply(&mut item, place, decision, context, &mut tally)?;
                 Ok((item, fault, tally))
             })
             .collect::<Result<_, PipelineError>>()?;
@@ -226,7 +230,8 @@ impl Runner<'_> {
                 Some(fault) => chunk.dropped.push(dropped(stage, item, fault)),
             }
         }
-        let faults = stage.apply_together(&mut chunk.items, &self.context, &mut chunk.tally)?;
+        let faults =
+            stage.apply_together(&mut chunk.items, &self.context, self.similarity, &mut chunk.tally)?;
         if faults.iter().any(Option::is_some) {
             let items = std::mem::take(&mut chunk.items);
             for (item, fault) in items.into_iter().zip(faults) {

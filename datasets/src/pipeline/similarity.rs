@@ -12,7 +12,7 @@ pub struct Comparison<'a> {
 }
 
 /// Compares pictures and sounds with texts.
-pub trait Similarity: Sync {
+pub trait Similarity {
     /// What the results depend on, such as the hash of the weights: another identity, and cached results are not used.
     fn identity(&self) -> String;
 

@@ -16,7 +16,6 @@ pub(crate) type Tally = BTreeMap<String, u64>;
 /// What a stage works with.
 pub(crate) struct Context<'a> {
     pub store: &'a Store,
-    pub similarity: Option<&'a dyn Similarity>,
 }
 
 /// What was decided after a look at all samples, by their places in the stage's input.
@@ -71,6 +70,7 @@ pub(crate) trait Stage: Sync {
         &self,
         items: &mut [Item],
         _context: &Context<'_>,
+        _similarity: Option<&dyn Similarity>,
         _tally: &mut Tally,
     ) -> Result<Vec<Option<Fault>>, PipelineError> {
         Ok(items.iter().map(|_| None).collect())

@@ -67,7 +67,8 @@ fn is_iban(compact: &str) -> bool {
     let mut remainder = 0;
     for c in tail.chars().chain(head.chars()) {
         let Some(digit) = c.to_digit(36) else { return false };
-        remainder = if digit < 10 { remainder * 10 + digit } else { remainder * 100 + digit } % 97;
+        let shift = if digit < 10 { 10 } else { 100 };
+        remainder = (remainder * shift + digit) % 97;
     }
     remainder == 1
 }

@@ -60,7 +60,7 @@ impl Patterns {
             ),
             keys: regex(KEYS),
             said_keys: regex(SAID_KEYS),
-            iban_start: regex(r"(?i)\b[a-z]{2}[0-9]{2}[ \-]?[a-z0-9]"),
+            iban_start: regex(r"\b[A-Za-z]{2}[0-9]{2}[ \-]?[A-Za-z0-9]"),
             card: regex(r"[0-9](?:[ \-]?[0-9]){11,18}"),
             ipv4: regex(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"),
             ipv6: regex(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{0,3}(?:\.[0-9]{1,3}){3})?"),

@@ -46,7 +46,7 @@ fn found(dir: &std::path::Path) -> (usize, Vec<String>) {
 #[test]
 fn resized_and_recompressed_drawings_are_found_and_other_drawings_stay() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let corpus = emoji(&dir.path().join("emoji"), 60, &[]);
+    let corpus = emoji(&dir.path().join("emoji"), 40, &[]);
     let mut samples = Vec::new();
     let mut planted = Vec::new();
     for idx in 0..corpus.len() {
@@ -79,7 +79,7 @@ fn resized_and_recompressed_drawings_are_found_and_other_drawings_stay() {
 #[test]
 fn noisy_quiet_and_shifted_recordings_are_found_and_other_recordings_stay() {
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let corpus = emoji(&dir.path().join("emoji"), 120, &["kal16", "slt"]);
+    let corpus = emoji(&dir.path().join("emoji"), 60, &["kal16", "slt"]);
     let mut samples = Vec::new();
     let mut planted = Vec::new();
     for idx in 0..corpus.len() {

@@ -5,6 +5,7 @@ use clap::Subcommand;
 mod import;
 mod merge;
 mod prepare;
+mod similarity;
 
 /// Make corpora of raw files
 #[derive(Debug, clap::Args)]

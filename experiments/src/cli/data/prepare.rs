@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use triptych_datasets::pipeline::{
-    Event, Options, Outline, PipelineError, Prepared, Recipe, Report, Slice, outline, prepare,
+    Event, Options, Outline, PipelineError, Prepared, Recipe, Report, Similarity, Slice, outline, prepare,
 };
 
+use super::similarity::TrainedSimilarity;
 use crate::diagnostic::{UsageError, print};
 use crate::progress::Progress;
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Prepare slice I of N only, I from 0 to N-1, on its own; `triptych data merge` joins them
     #[arg(long, value_name = "I/N")]
     shard: Option<Slice>,
+    /// A trained run, for `filter.similarity` and `classify.zero_shot`
+    #[arg(long, value_name = "RUN")]
+    model: Option<PathBuf>,
     /// Where stages keep what they did; OUT/.cache by default
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
@@ -67,8 +71,10 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
         discards_cache: args.discard_cache,
         ..Options::default()
     };
+    let model = args.model.as_deref().map(TrainedSimilarity::open).transpose()?;
+    let similarity = model.as_ref().map(|model| model as &dyn Similarity);
     if args.dry_run {
-        let outline = outline(&recipe, &options, None).map_err(describe)?;
+        let outline = outline(&recipe, &options, similarity).map_err(describe)?;
         return print(&if args.json { to_json(&outline)? } else { plan_table(&outline) });
     }
     let progress = RefCell::new(None::<(&'static str, Progress)>);
@@ -86,7 +92,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
         }
         ControlFlow::Continue(())
     };
-    let prepared = prepare(&recipe, &options, None, &watch).map_err(describe)?;
+    let prepared = prepare(&recipe, &options, similarity, &watch).map_err(describe)?;
     if let Some((_, last)) = progress.into_inner() {
         last.finish("");
     }
