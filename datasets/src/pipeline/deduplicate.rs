@@ -27,7 +27,7 @@ use crate::sample::Split;
 pub struct DeduplicateSettings {
     /// Whether pictures that look the same count, not only equal files.
     pub near_images: bool,
-    /// How many of the 64 bits of structure may differ; up to 7 is always found.
+    /// How many of the 64 bits of structure may differ; up to 9 is always found.
     pub image_bits: u32,
     /// How far the 16x16 pictures may differ, root mean square in levels of 0 to 255.
     pub image_levels: f32,
@@ -47,10 +47,10 @@ impl Default for DeduplicateSettings {
     fn default() -> Self {
         Self {
             near_images: true,
-            image_bits: 6,
-            image_levels: 5.0,
+            image_bits: 9,
+            image_levels: 8.0,
             near_audio: true,
-            audio_bits: 0.25,
+            audio_bits: 0.35,
             near_texts: true,
             text_similarity: 0.8,
             merge_texts: true,
@@ -241,7 +241,11 @@ impl Deduplicate {
             |idx, card| {
                 let mine: &SoundSignature = card.signature.audio.as_ref()?;
                 let words = mine.words();
-                let found = index.find(&words, max_bits, |_| true);
+                let is_alike = |other: u64| {
+                    let other = cards[other as usize].signature.audio.as_ref();
+                    other.is_some_and(|other| mine.is_alike(other))
+                };
+                let found = index.find(&words, max_bits, is_alike);
                 if found.is_none() {
                     index.file(idx as u64, &words);
                 }

@@ -117,10 +117,10 @@ mod tests {
     #[test]
     fn sentences_are_recognised_and_words_are_not_guessed_at() {
         let texts = |text: &str| vec![text.to_owned()];
-        let english = "The quick brown fox jumps over the lazy dog and runs away from the farmer";
-        assert_eq!(detect(&texts(english), 20, 0.5).as_deref(), Some("en"));
-        let german = "Der schnelle braune Fuchs springt über den faulen Hund und läuft dem Bauern davon";
-        assert_eq!(detect(&texts(german), 20, 0.5).as_deref(), Some("de"));
+        let english = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, and it was the season of light";
+        assert_eq!(detect(&texts(english), 20, 0.1).as_deref(), Some("en"));
+        let german = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind; er hat den Knaben wohl in dem Arm, er fasst ihn sicher, er hält ihn warm";
+        assert_eq!(detect(&texts(german), 20, 0.1).as_deref(), Some("de"));
         assert_eq!(detect(&texts("red apple"), 20, 0.5), None);
         assert_eq!(detect(&texts("12345 67890 12345 67890"), 20, 0.5), None);
     }

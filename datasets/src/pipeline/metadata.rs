@@ -185,3 +185,45 @@ pub(crate) fn orientation(bytes: &[u8]) -> u8 {
     let Ok(mut decoder) = reader.into_decoder() else { return 1 };
     decoder.orientation().map_or(1, |orientation| orientation.to_exif())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn starts() -> impl Strategy<Value = Vec<u8>> {
+        prop::sample::select(vec![
+            vec![0xff, 0xd8, 0xff, 0xe1, 0, 4],
+            PNG_START.to_vec(),
+            b"RIFF\x20\0\0\0WEBPVP8X\x0a\0\0\0".to_vec(),
+            b"GIF89a".to_vec(),
+            Vec::new(),
+        ])
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(
+            start in starts(), rest in prop::collection::vec(any::<u8>(), 0..200), orientation in 1u8..9,
+        ) {
+            let bytes = [start, rest].concat();
+            if let Stripped::Without(once) = strip(&bytes, orientation) {
+                // with its one value left, as it is with none: there is nothing more to take out
+                prop_assert_eq!(strip(&once, orientation), Stripped::Clean);
+            }
+        }
+    }
+
+    #[test]
+    fn a_jpeg_that_is_cut_is_encoded_anew() {
+        let mut plain = Vec::new();
+        image::codecs::jpeg::JpegEncoder::new(&mut plain)
+            .encode(&[90; 16 * 16 * 3], 16, 16, image::ExtendedColorType::Rgb8)
+            .expect("memory takes it");
+        assert_eq!(strip(&plain, 1), Stripped::Clean);
+        for n_bytes in 2..plain.len() - 2 {
+            assert_eq!(strip(&plain[..n_bytes], 1), Stripped::Recode, "{n_bytes} bytes");
+        }
+    }
+}

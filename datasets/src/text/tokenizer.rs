@@ -311,13 +311,13 @@ fn train_pieces(kind: TokenizerKind, texts: &[String], vocabulary_size: usize) -
         }
     };
     let mut inner = Inner::new(model);
-    if kind == TokenizerKind::Unigram {
-        // its marks are pieces like others, which a text must not spell: no piece goes on behind this character
+    if kind == TokenizerKind::Bpe {
+        inner.with_pre_tokenizer(Some(word_starts()));
+    } else {
+        // their marks are pieces like others, which a text must not spell: no piece goes on behind this character
         let apart =
             Split::new(SplitPattern::String("<".to_owned()), SplitDelimiterBehavior::Isolated, false)?;
         inner.with_pre_tokenizer(Some(Sequence::new(vec![word_starts().into(), apart.into()])));
-    } else {
-        inner.with_pre_tokenizer(Some(word_starts()));
     }
     inner.with_decoder(Some(word_starts()));
     inner.train(&mut trainer, texts.iter().map(String::as_str))?;

@@ -61,7 +61,7 @@ impl Patterns {
             keys: regex(KEYS),
             said_keys: regex(SAID_KEYS),
             iban_start: regex(r"\b[A-Za-z]{2}[0-9]{2}[ \-]?[A-Za-z0-9]"),
-            card: regex(r"[0-9](?:[ \-]?[0-9]){11,18}"),
+            card: regex(r"[0-9](?:[ \-]?[0-9]){12,18}"),
             ipv4: regex(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"),
             ipv6: regex(r"[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?:[0-9]{0,3}(?:\.[0-9]{1,3}){3})?"),
             telephones: TELEPHONES.iter().map(|pattern| regex(pattern)).collect(),
@@ -75,11 +75,12 @@ impl Patterns {
             Personal::Key => self.keys(text),
             Personal::Email => self.email.find_iter(text).map(|found| found.range()).collect(),
             Personal::Iban => self.ibans(text),
-            Personal::Card => self
-                .numbers(&self.card, text)
-                .into_iter()
-                .filter(|span| is_card(&text[span.clone()]))
-                .collect(),
+            Personal::Card => {
+                // behind a plus sign it is a telephone number
+                let is_card =
+                    |span: &Range<usize>| !text[..span.start].ends_with('+') && is_card(&text[span.clone()]);
+                self.numbers(&self.card, text).into_iter().filter(is_card).collect()
+            }
             Personal::Ip => self.addresses(text),
             Personal::Telephone => self.telephones(text),
             Personal::Name => Vec::new(),

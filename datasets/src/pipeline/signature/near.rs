@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 
-const BITS_A_BAND: usize = 16;
+/// Fewer bits find strings further apart, and compare more that are not near.
+const BITS_A_BAND: usize = 12;
 
 /// Number of differing bits.
 pub(crate) fn hamming(a: &[u64], b: &[u64]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 
-/// Finds bit strings within a Hamming distance. Each is filed under every 16-bit band of it, and looked for under each
-/// band as it is and with one bit flipped: with `n` bands, distances below `2 n` are always found.
+/// Finds bit strings within a Hamming distance. Each is filed under every 12-bit band of it, and looked for under each
+/// band as it is and with one bit flipped: with `n` bands, distances below `2 n` are
+/// always found, 9 of 64 bits.
 #[derive(Default)]
 pub(crate) struct BitIndex {
     buckets: HashMap<(u8, u16), Vec<u32>>,
@@ -47,11 +49,11 @@ impl BitIndex {
 }
 
 fn bands(words: &[u64]) -> impl Iterator<Item = (u8, u16)> + '_ {
-    let of_word = |word: &u64| {
-        let word = *word;
-        (0..4).map(move |quarter| (word >> (quarter * BITS_A_BAND)) as u16)
-    };
-    words.iter().flat_map(of_word).enumerate().map(|(band, value)| (band as u8, value))
+    let bit = |place: usize| (words[place / 64] >> (place % 64) & 1) as u16;
+    (0..words.len() * 64 / BITS_A_BAND).map(move |band| {
+        let start = band * BITS_A_BAND;
+        (band as u8, (0..BITS_A_BAND).fold(0, |value, place| value | bit(start + place) << place))
+    })
 }
 
 /// Finds what shares a band's key.
@@ -93,9 +95,9 @@ mod tests {
         let filed: Vec<u64> = (0..500).map(|_| draw.next_u64()).collect();
         filed.iter().enumerate().for_each(|(name, word)| index.file(name as u64, &[*word]));
         for (name, word) in filed.iter().enumerate() {
-            let near = draw.choose(64, 7).into_iter().fold(*word, |word, bit| word ^ 1 << bit);
-            assert_eq!(index.find(&[near], 7, |_| true), Some(name as u64));
-            assert_eq!(index.find(&[near], 6, |_| true), None);
+            let near = draw.choose(64, 9).into_iter().fold(*word, |word, bit| word ^ 1 << bit);
+            assert_eq!(index.find(&[near], 9, |_| true), Some(name as u64));
+            assert_eq!(index.find(&[near], 8, |_| true), None);
         }
     }
 }

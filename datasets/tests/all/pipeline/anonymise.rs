@@ -203,21 +203,12 @@ fn talkative_jpeg(orientation: u8) -> Vec<u8> {
     bytes
 }
 
-fn crc(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(
-            crc ^ u32::from(*byte),
-            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
-        )
-    })
-}
-
 fn talkative_png() -> Vec<u8> {
     let plain = picture(3, 1);
     let content = b"tEXtAuthor\0SECRET author";
     let mut chunk = ((content.len() - 4) as u32).to_be_bytes().to_vec();
     chunk.extend(content);
-    chunk.extend(crc(content).to_be_bytes());
+    chunk.extend(super::crc(content).to_be_bytes());
     // behind the header: 8 bytes of signature, 25 of IHDR
     [&plain[..33], &chunk[..], &plain[33..]].concat()
 }

@@ -69,3 +69,13 @@ pub(super) fn ledger(dir: &Path) -> Vec<Dropped> {
     let text = std::fs::read_to_string(dir.join("ledger.jsonl")).expect("there is a ledger");
     text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
 }
+
+/// CRC-32 as PNG has it.
+pub(super) fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(
+            crc ^ u32::from(*byte),
+            |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 },
+        )
+    })
+}

@@ -56,7 +56,7 @@ fn a_misspelt_word_is_named_with_its_place_and_the_nearest(
 #[case("name = \"a\"\n[filter]\nlanguages = [\"xx\"]\n", "my.toml:3:1: `filter.languages`: ")]
 #[case("name = \"a\"\n[split]\nshares = { train = 0.5, test = 0.1 }\n", "my.toml:3:1: `split.shares`: ")]
 #[case("name = \"a\"\n[split]\nby = []\n", "my.toml:3:1: `split.by`: ")]
-#[case("name = \"a\"\n[split]\nby = [\"speaker\"]\n", "my.toml:3:7: expected one of group, id, caption")]
+#[case("name = \"a\"\n[split]\nby = [\"speaker\"]\n", "my.toml:3:6: expected one of group, id, caption")]
 #[case("name = \"a\"\n[deduplicate]\ntext_similarity = 3\n", "my.toml:3:1: `deduplicate.text_similarity`: ")]
 #[case(
     "name = \"a\"\n[[classify.rule]]\ntag = \"t\"\nvalue = \"v\"\npattern = \"(\"\n",

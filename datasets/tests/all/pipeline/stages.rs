@@ -30,6 +30,8 @@ fn bomb() -> Vec<u8> {
     let mut bytes = picture(0, 0);
     bytes[16..20].copy_from_slice(&60_000u32.to_be_bytes());
     bytes[20..24].copy_from_slice(&60_000u32.to_be_bytes());
+    let crc = super::crc(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&crc.to_be_bytes());
     bytes
 }
 
@@ -125,8 +127,8 @@ fn normalised_sound_is_16_khz_and_pictures_fit() {
 fn filters_keep_what_they_should_and_say_why_not() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let tone = |i: usize| (i as f32 * 0.2).sin() * 0.5;
-    let german = "Der schnelle braune Fuchs springt über den faulen Hund";
-    let english = "The quick brown fox jumps over the lazy dog in the evening";
+    let german = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind; er hat den Knaben wohl in dem Arm, er fasst ihn sicher, er hält ihn warm";
+    let english = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, and it was the season of light";
     let said = |id: &str, bytes, text: &str| Sample {
         texts: vec![text.to_owned()],
         ..audio_sample(id, bytes, "wav", Split::Train)
@@ -149,8 +151,9 @@ fn filters_keep_what_they_should_and_say_why_not() {
     let stages = r#"
 [filter]
 languages = ["eng"]
+language_confidence = 0.1
 text_characters = { min = 5 }
-characters = '\p{L}\p{N} .,'
+characters = '\p{L}\p{N} .,;?'
 characters_a_second = { min = 3, max = 30 }
 audio_silence = { max = 0.5 }
 audio_clipping = { max = 0.1 }
@@ -210,7 +213,10 @@ fn a_model_filters_and_classifies_without_examples() {
             image_sample("right", picture(1, 1), "png", Split::Train),
             wrong,
             audio_sample("heard", tone(2, 1), "wav", Split::Train),
-            text_sample("text", "a text alone is not compared"),
+            text_sample(
+                "text",
+                "a text alone is not compared; It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, and it was the season of light",
+            ),
         ],
     );
     let stages = r#"
@@ -218,6 +224,7 @@ fn a_model_filters_and_classifies_without_examples() {
 similarity = { min = 0.5 }
 [classify.language]
 min_characters = 10
+min_confidence = 0.1
 [[classify.rule]]
 tag = "kind"
 value = "bare"
