@@ -8,6 +8,7 @@
 //! | [`shard`] | the folder: tar shards, their index, its checks |
 //! | [`image`], [`audio`], [`text`] | decoding, augmentation, features, tokens |
 //! | [`draw`] | randomness that is a pure function of its key |
+//! | [`pipeline`] | a corpus to a cleaned, split one, by a recipe |
 //! | [`loader`] | a corpus to batches, in worker threads |
 //! | [`mixup`] | rows of a batch blended with others |
 //! | [`npy`] | numbers to and from NumPy's files |
@@ -22,6 +23,7 @@ pub mod image;
 pub mod loader;
 pub mod mixup;
 pub mod npy;
+pub mod pipeline;
 pub mod remote;
 pub mod sample;
 pub mod shard;

@@ -15,6 +15,7 @@ mod error;
 mod index;
 mod join;
 mod listed;
+mod merge;
 mod read;
 mod seen;
 mod stream;
@@ -22,10 +23,12 @@ mod write;
 
 pub use archive::{ArchiveSample, archive_samples};
 pub use atomic::write_atomic;
+pub(crate) use atomic::{publish, temporary_beside};
 pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
 pub(crate) use index::{FileRecord, Index, short_hash};
 pub use join::PART_TAG;
+pub use merge::merge_corpora;
 pub use read::Corpus;
 pub use stream::{CorpusStream, Entries};
 #[cfg(feature = "remote")]

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tokenizers::decoders::fuse::Fuse;
 use tokenizers::models::bpe::{BPE, BpeTrainer, Vocab};
+use tokenizers::models::unigram::{Unigram, UnigramTrainer};
+use tokenizers::models::wordpiece::{WordPiece, WordPieceTrainer};
 use tokenizers::models::{ModelWrapper, TrainerWrapper};
 use tokenizers::pre_tokenizers::metaspace::{Metaspace, PrependScheme};
-use tokenizers::{AddedToken, Tokenizer as Inner};
+use tokenizers::pre_tokenizers::sequence::Sequence;
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer as Inner};
 
 use super::normalise;
 use super::normalise::WORD_START;
@@ -37,6 +41,12 @@ pub enum TokenizerKind {
     /// A frequent sequence of characters within a word (byte-pair encoding; Sennrich et al., 2016).
     #[default]
     Bpe,
+    /// The longest known beginning of what is left of a word (WordPiece; Schuster and Nakajima, 2012). A word with a
+    /// character that training never saw, or of more than 100 characters, is unknown as a whole.
+    WordPiece,
+    /// The likeliest cut of a word into known pieces (unigram language model; Kudo, 2018). Training adds up in an order
+    /// that differs between runs, and so may its vocabulary.
+    Unigram,
     /// One character, the space included.
     Characters,
 }
@@ -115,8 +125,8 @@ struct TokenizerFile {
 }
 
 impl Tokenizer {
-    /// Learns a vocabulary from texts. The same texts in the same order give the same vocabulary. The size is an
-    /// upper bound for [`TokenizerKind::Bpe`], and means nothing for [`TokenizerKind::Characters`].
+    /// Learns a vocabulary from texts. The same texts in the same order give the same vocabulary, but for
+    /// [`TokenizerKind::Unigram`]. The size is an upper bound, and means nothing for [`TokenizerKind::Characters`].
     ///
     /// # Errors
     /// No text at all, or a vocabulary too small for the characters.
@@ -132,13 +142,13 @@ impl Tokenizer {
         }
         let training = |e: tokenizers::Error| TokenizerError::Training { reason: e.to_string() };
         let mut inner = match kind {
-            TokenizerKind::Bpe => {
+            TokenizerKind::Bpe | TokenizerKind::WordPiece | TokenizerKind::Unigram => {
                 // the space is not a token of its own; the mark of a word's start is
                 let expected = N_SPECIALS + alphabet.iter().filter(|c| **c != ' ').count() + 1;
                 if vocabulary_size < expected {
                     return Err(TokenizerError::VocabularyTooSmall { expected, got: vocabulary_size });
                 }
-                train_bpe(&texts, vocabulary_size).map_err(training)?
+                train_pieces(kind, &texts, vocabulary_size).map_err(training)?
             }
             TokenizerKind::Characters => character_model(&alphabet).map_err(training)?,
         };
@@ -265,18 +275,52 @@ fn special_tokens() -> Vec<AddedToken> {
     SPECIALS.iter().map(|special| AddedToken::from(*special, true)).collect()
 }
 
-fn train_bpe(texts: &[String], vocabulary_size: usize) -> tokenizers::Result<Inner> {
-    let model = BPE::builder().unk_token(SPECIALS[UNK as usize].to_owned()).build()?;
+fn train_pieces(kind: TokenizerKind, texts: &[String], vocabulary_size: usize) -> tokenizers::Result<Inner> {
+    let unknown = SPECIALS[UNK as usize].to_owned();
+    let (model, mut trainer): (ModelWrapper, TrainerWrapper) = match kind {
+        TokenizerKind::WordPiece => {
+            // the mark of a word's start tells pieces apart, so that those within a word need none
+            let trainer = WordPieceTrainer::builder()
+                .vocab_size(vocabulary_size)
+                .min_frequency(2)
+                .show_progress(false)
+                .continuing_subword_prefix(String::new())
+                .special_tokens(special_tokens())
+                .build();
+            let model =
+                WordPiece::builder().unk_token(unknown).continuing_subword_prefix(String::new()).build()?;
+            (model.into(), trainer.into())
+        }
+        TokenizerKind::Unigram => {
+            let trainer = UnigramTrainer::builder()
+                .vocab_size(u32::try_from(vocabulary_size)?)
+                .show_progress(false)
+                .unk_token(Some(unknown))
+                .special_tokens(special_tokens())
+                .build()?;
+            (Unigram::default().into(), trainer.into())
+        }
+        TokenizerKind::Bpe | TokenizerKind::Characters => {
+            let trainer = BpeTrainer::builder()
+                .vocab_size(vocabulary_size)
+                .min_frequency(2)
+                .show_progress(false)
+                .special_tokens(special_tokens())
+                .build();
+            (BPE::builder().unk_token(unknown).build()?.into(), trainer.into())
+        }
+    };
     let mut inner = Inner::new(model);
-    inner.with_pre_tokenizer(Some(word_starts()));
+    if kind == TokenizerKind::Bpe {
+        inner.with_pre_tokenizer(Some(word_starts()));
+    } else {
+        // their marks are pieces like others, which a text must not spell: no piece goes on behind this character
+        let apart =
+            Split::new(SplitPattern::String("<".to_owned()), SplitDelimiterBehavior::Isolated, false)?;
+        inner.with_pre_tokenizer(Some(Sequence::new(vec![word_starts().into(), apart.into()])));
+    }
     inner.with_decoder(Some(word_starts()));
-    let trainer = BpeTrainer::builder()
-        .vocab_size(vocabulary_size)
-        .min_frequency(2)
-        .show_progress(false)
-        .special_tokens(special_tokens())
-        .build();
-    inner.train(&mut TrainerWrapper::from(trainer), texts.iter().map(String::as_str))?;
+    inner.train(&mut trainer, texts.iter().map(String::as_str))?;
     Ok(inner)
 }
 
@@ -321,7 +365,13 @@ mod tests {
 
     #[rstest]
     fn marks_have_their_numbers(
-        #[values(TokenizerKind::Bpe, TokenizerKind::Characters)] kind: TokenizerKind,
+        #[values(
+            TokenizerKind::Bpe,
+            TokenizerKind::WordPiece,
+            TokenizerKind::Unigram,
+            TokenizerKind::Characters
+        )]
+        kind: TokenizerKind,
     ) {
         let tokenizer = trained(kind);
         for (id, special) in SPECIALS.iter().enumerate() {
@@ -332,7 +382,8 @@ mod tests {
 
     #[rstest]
     fn training_and_saving_repeat_themselves(
-        #[values(TokenizerKind::Bpe, TokenizerKind::Characters)] kind: TokenizerKind,
+        #[values(TokenizerKind::Bpe, TokenizerKind::WordPiece, TokenizerKind::Characters)]
+        kind: TokenizerKind,
     ) {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("tokenizer.json");
@@ -352,9 +403,19 @@ mod tests {
 
     #[rstest]
     fn unseen_characters_become_unknown_and_marks_are_not_read_from_text(
-        #[values(TokenizerKind::Bpe, TokenizerKind::Characters)] kind: TokenizerKind,
+        #[values(
+            TokenizerKind::Bpe,
+            TokenizerKind::WordPiece,
+            TokenizerKind::Unigram,
+            TokenizerKind::Characters
+        )]
+        kind: TokenizerKind,
     ) {
         let tokenizer = trained(kind);
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("tokenizer.json");
+        tokenizer.save(&path).expect("the folder is writable");
+        let tokenizer = Tokenizer::load(&path).expect("it was just saved");
         assert!(tokenizer.encode("€").contains(&UNK));
         assert!(!tokenizer.encode("<pad>").contains(&PAD));
         assert_eq!(tokenizer.decode(&[PAD, BOS, EOS, MASK, UNK, 9999]), "");
@@ -392,7 +453,7 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_undoes_encoding(text in "[aelprtdgnfomshc1 &()’é]{0,30}") {
-            for kind in [TokenizerKind::Bpe, TokenizerKind::Characters] {
+            for kind in [TokenizerKind::Bpe, TokenizerKind::WordPiece, TokenizerKind::Unigram, TokenizerKind::Characters] {
                 let tokenizer = trained(kind);
                 prop_assert_eq!(tokenizer.decode(&tokenizer.encode(&text)), normalise(&text));
             }

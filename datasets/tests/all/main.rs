@@ -12,6 +12,7 @@ mod media;
 mod memory;
 mod mixtures;
 mod pictures;
+mod pipeline;
 #[cfg(feature = "fetch")]
 mod remote;
 #[cfg(feature = "fetch")]

@@ -102,11 +102,24 @@ pub(crate) fn batch_of_recordings(recordings: Vec<Recording>) -> Option<HostBatc
     Some(HostBatch { ids: numbers(rows.len()), audio: Some(audio), ..HostBatch::default() })
 }
 
-fn picture(bytes: &[u8], extension: &str, transform: &ImageTransform) -> Result<Vec<f32>, ImageError> {
+/// An encoded picture as a model sees it.
+///
+/// # Shapes
+/// Returns `[side, side, 3]`.
+pub(crate) fn picture(
+    bytes: &[u8],
+    extension: &str,
+    transform: &ImageTransform,
+) -> Result<Vec<f32>, ImageError> {
     Ok(transform.apply(&decode(bytes, extension)?, None))
 }
 
-fn recording(bytes: &[u8], extension: &str, pipeline: &AudioPipeline) -> Result<Recording, AudioError> {
+/// An encoded recording as a model hears it.
+pub(crate) fn recording(
+    bytes: &[u8],
+    extension: &str,
+    pipeline: &AudioPipeline,
+) -> Result<Recording, AudioError> {
     let samples = pipeline.decode(bytes, extension)?;
     let duration_s = samples.len() as f64 / f64::from(RATE_HZ);
     Ok(Recording { frames: pipeline.frames(samples, None), duration_s })

@@ -10,7 +10,8 @@ mod score_row;
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub(crate) use inference::Inference;
 pub(crate) use media::{
-    Media, batch_of_pictures, batch_of_recordings, read_media, read_picture, read_recording,
+    Media, batch_of_pictures, batch_of_recordings, picture, read_media, read_picture, read_recording,
+    recording,
 };
 pub use predictions::{
     CaptionPrediction, Found, Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,

@@ -8,7 +8,10 @@ mod fetch;
 mod folder;
 mod import;
 mod inspect;
+mod merge;
+mod prepare;
 mod sample;
+mod similarity;
 mod stats;
 mod stats_table;
 mod validate;
@@ -18,9 +21,10 @@ mod validate;
 #[command(after_help = "\
 Examples:
   triptych data import emoji --out data/emoji
-  triptych data stats data/emoji
-  triptych data inspect data/emoji --out emoji.html
-  triptych data validate data/emoji --decode")]
+  triptych data prepare datasets/recipes/captions.toml --source data/emoji --out data/clean
+  triptych data stats data/clean
+  triptych data inspect data/clean --out clean.html
+  triptych data validate data/clean --decode")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -30,8 +34,10 @@ pub(crate) struct Args {
 enum Command {
     Fetch(fetch::Args),
     Import(import::Args),
-    Inspect(inspect::Args),
+    Prepare(prepare::Args),
+    Merge(merge::Args),
     Stats(stats::Args),
+    Inspect(inspect::Args),
     Validate(validate::Args),
     Diff(diff::Args),
     Sample(sample::Args),
@@ -46,5 +52,7 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
         Command::Validate(args) => validate::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Prepare(args) => prepare::run(&args),
+        Command::Merge(args) => merge::run(&args),
     }
 }

@@ -1,0 +1,204 @@
+//! A sample on its way through the stages: what is known about it, and where its bytes lie.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+use serde::{Deserialize, Serialize};
+
+use super::error::PipelineError;
+use super::signature::Signature;
+use crate::sample::{Media, Sample, Split};
+use crate::shard::{Corpus, Entry};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Item {
+    pub id: String,
+    pub source: String,
+    pub group: String,
+    pub split: Split,
+    pub texts: Vec<String>,
+    pub tags: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Picture>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio: Option<Sound>,
+    #[serde(default, skip_serializing_if = "Signature::is_empty")]
+    pub signature: Signature,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Picture {
+    pub blob: Blob,
+    /// In pixels, upright.
+    pub width: u32,
+    pub height: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sound {
+    pub blob: Blob,
+    pub duration_s: f64,
+}
+
+/// Encoded bytes somewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Blob {
+    pub place: Place,
+    pub extension: String,
+    pub n_bytes: u64,
+    /// 128 bits of BLAKE3 in hexadecimal; empty until the first stage has read it.
+    pub hash: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Place {
+    /// The picture or sound of a sample of a source.
+    Source { corpus_idx: usize, sample_idx: usize },
+    /// A range of a file of the cache.
+    Cache { file: String, offset: u64 },
+    /// Made by the stage at work; the chunk's writer gives it a place.
+    #[serde(skip)]
+    Memory(Arc<[u8]>),
+}
+
+impl Blob {
+    pub(crate) fn new(bytes: Vec<u8>, extension: &str) -> Self {
+        Self {
+            extension: extension.to_owned(),
+            n_bytes: bytes.len() as u64,
+            hash: media_hash(&bytes),
+            place: Place::Memory(bytes.into()),
+        }
+    }
+}
+
+pub(crate) fn media_hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
+impl Item {
+    /// A sample of a source before any stage.
+    pub(crate) fn of_entry(entry: &Entry, corpus_idx: usize, sample_idx: usize) -> Self {
+        let blob = |member: &crate::shard::Member| Blob {
+            place: Place::Source { corpus_idx, sample_idx },
+            extension: member.extension.clone(),
+            n_bytes: member.n_bytes,
+            hash: String::new(),
+        };
+        Self {
+            id: entry.id.clone(),
+            source: entry.source.clone(),
+            group: entry.group.clone(),
+            split: entry.split,
+            texts: entry.texts.clone(),
+            tags: entry.tags.clone(),
+            image: entry.image.as_ref().map(|member| Picture { blob: blob(member), width: 0, height: 0 }),
+            audio: entry.audio.as_ref().map(|member| Sound { blob: blob(member), duration_s: 0.0 }),
+            signature: Signature::default(),
+        }
+    }
+
+    pub(crate) fn n_bytes(&self) -> u64 {
+        let texts: usize = self.texts.iter().map(String::len).sum();
+        let image = self.image.as_ref().map_or(0, |image| image.blob.n_bytes);
+        let audio = self.audio.as_ref().map_or(0, |audio| audio.blob.n_bytes);
+        texts as u64 + image + audio
+    }
+
+    /// Whether there is anything to learn from.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.image.is_none() && self.audio.is_none() && self.texts.is_empty()
+    }
+
+    /// With its bytes.
+    pub(crate) fn into_sample(self, store: &Store) -> Result<Sample, PipelineError> {
+        let image = match &self.image {
+            Some(image) => Some(Media {
+                bytes: store.image(&image.blob)?.into_owned(),
+                extension: image.blob.extension.clone(),
+            }),
+            None => None,
+        };
+        let audio = match &self.audio {
+            Some(audio) => Some(Media {
+                bytes: store.audio(&audio.blob)?.into_owned(),
+                extension: audio.blob.extension.clone(),
+            }),
+            None => None,
+        };
+        Ok(Sample {
+            id: self.id,
+            source: self.source,
+            group: self.group,
+            split: self.split,
+            image,
+            audio,
+            texts: self.texts,
+            tags: self.tags,
+        })
+    }
+}
+
+/// Where bytes come from: the sources, and the cache.
+pub(crate) struct Store {
+    pub corpora: Vec<Corpus>,
+    pub cache: PathBuf,
+}
+
+impl Store {
+    pub(crate) fn image<'a>(&'a self, blob: &'a Blob) -> Result<Cow<'a, [u8]>, PipelineError> {
+        self.read(blob, |corpus, idx| Ok(corpus.image_bytes(idx)?.map(|(bytes, _)| bytes)))
+    }
+
+    pub(crate) fn audio<'a>(&'a self, blob: &'a Blob) -> Result<Cow<'a, [u8]>, PipelineError> {
+        self.read(blob, |corpus, idx| Ok(corpus.audio_bytes(idx)?.map(|(bytes, _)| bytes)))
+    }
+
+    /// Gives back the pages of the sources that were read.
+    pub(crate) fn release(&self) {
+        self.corpora.iter().for_each(Corpus::release_pages);
+    }
+
+    fn read<'a>(
+        &'a self,
+        blob: &'a Blob,
+        of_corpus: impl Fn(&'a Corpus, usize) -> Result<Option<&'a [u8]>, PipelineError>,
+    ) -> Result<Cow<'a, [u8]>, PipelineError> {
+        match &blob.place {
+            Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
+            Place::Source { corpus_idx, sample_idx } => {
+                let found = self.corpora.get(*corpus_idx).map(|corpus| of_corpus(corpus, *sample_idx));
+                let bytes = found.transpose()?.flatten();
+                bytes.map(Cow::Borrowed).ok_or_else(|| {
+                    let problem =
+                        format!("it names sample {sample_idx} of source {corpus_idx}, which has none");
+                    PipelineError::cache(&self.cache, problem)
+                })
+            }
+            Place::Cache { file, offset } => {
+                let path = self.cache.join(file);
+                let bytes = read_range(&path, *offset, blob.n_bytes)?;
+                if media_hash(&bytes) != blob.hash {
+                    let problem = format!("byte {offset}: expected blake3 {}, got another", blob.hash);
+                    return Err(PipelineError::cache(&path, problem));
+                }
+                Ok(Cow::Owned(bytes))
+            }
+        }
+    }
+}
+
+fn read_range(path: &Path, offset: u64, n_bytes: u64) -> Result<Vec<u8>, PipelineError> {
+    let file = File::open(path).map_err(|e| PipelineError::io("open", path, e))?;
+    // SAFETY: files of the cache are written whole and never changed
+    let map = unsafe { Mmap::map(&file) }.map_err(|e| PipelineError::io("map", path, e))?;
+    let end = offset.checked_add(n_bytes).filter(|end| *end <= map.len() as u64);
+    let end =
+        end.ok_or_else(|| PipelineError::cache(path, format!("expected {n_bytes} bytes from {offset}")))?;
+    Ok(map[offset as usize..end as usize].to_vec())
+}
