@@ -12,21 +12,25 @@
 mod alignment;
 pub mod caption;
 mod error;
+mod figure;
 mod interval;
 mod normalizer;
 mod pairing;
 pub mod retrieval;
 mod score;
+mod significance;
 pub mod word_errors;
 
 pub use alignment::{EditCounts, align};
 pub use caption::Captions;
 pub use error::MetricError;
+pub use figure::Figure;
 pub use interval::{Bootstrap, Clusters, Interval, LEVEL, Resampling, bootstrap};
 pub use normalizer::Normalizer;
 pub use pairing::pair_by_id;
 pub use retrieval::{Ranks, chance_recall};
 pub use score::{Metric, Score};
+pub use significance::Comparison;
 pub use word_errors::WordErrors;
 
 /// Every metric there is; a [`Score`]'s name is always one of these.

@@ -15,6 +15,7 @@
 use rayon::prelude::*;
 
 use super::error::MetricError;
+use super::figure::{self, Figure};
 use super::interval::Resampling;
 use super::score::{Metric, PERCENT, Score};
 
@@ -177,27 +178,23 @@ impl Ranks {
     }
 
     /// [`RECALL_AT_1`], [`RECALL_AT_5`], [`RECALL_AT_10`], [`MEDIAN_RANK`], [`MEAN_RANK`] and
-    /// [`MEAN_AVERAGE_PRECISION`], with intervals over queries or their groups; the set of targets stays as it is.
+    /// [`MEAN_AVERAGE_PRECISION`] over queries; the set of targets stays as it is.
+    pub fn figures(&self) -> Vec<Figure> {
+        let best = || self.queries.iter().map(|query| query.best);
+        let mut figures: Vec<Figure> =
+            RECALLS.map(|(k, metric)| Figure::mean(metric, self.recalled(k))).into_iter().collect();
+        figures.push(Figure::of_rows(MEDIAN_RANK, best().map(|rank| [rank]), median));
+        figures.push(Figure::mean(MEAN_RANK, best()));
+        figures.push(Figure::mean(MEAN_AVERAGE_PRECISION, self.average_precision()));
+        figures
+    }
+
+    /// The [`figures`](Self::figures) with intervals over queries or their groups.
     ///
     /// # Errors
     /// As [`Resampling::interval`].
     pub fn scores(&self, resampling: &Resampling) -> Result<Vec<Score>, MetricError> {
-        let n = self.queries.len();
-        let mut scores = Vec::with_capacity(6);
-        for (k, metric) in RECALLS {
-            let recalled = self.recalled(k);
-            scores.push(metric.percent_score(mean(&recalled), n, resampling.mean_interval(&recalled)?));
-        }
-        let best = self.best();
-        let median_interval = resampling.interval(n, |query_idxs| {
-            median(&mut query_idxs.iter().map(|&query_idx| best[query_idx]).collect::<Vec<_>>())
-        })?;
-        scores.push(MEDIAN_RANK.score(self.median_rank(), n, median_interval));
-        scores.push(MEAN_RANK.score(mean(&best), n, resampling.mean_interval(&best)?));
-        let precision = self.average_precision();
-        let interval = resampling.mean_interval(&precision)?;
-        scores.push(MEAN_AVERAGE_PRECISION.percent_score(mean(&precision), n, interval));
-        Ok(scores)
+        figure::scores(&self.figures(), resampling)
     }
 
     fn recalled(&self, k: usize) -> Vec<f64> {

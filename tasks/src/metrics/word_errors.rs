@@ -4,6 +4,7 @@ use rayon::prelude::*;
 
 use super::alignment::{EditCounts, align};
 use super::error::MetricError;
+use super::figure::{self, Figure};
 use super::interval::Resampling;
 use super::normalizer::{Normalizer, is_space};
 use super::score::{Metric, PERCENT, Score};
@@ -117,25 +118,36 @@ impl WordErrors {
         self.characters.iter().copied().sum()
     }
 
-    /// [`WER`], [`CER`], [`MER`] and [`WIL`] in percent, with intervals over utterances or their groups.
+    /// [`WER`], [`CER`], [`MER`] and [`WIL`] over utterances.
+    pub fn figures(&self) -> Vec<Figure> {
+        let words = Figure::of_sums(WER, self.words.iter().map(row), |sums| total(sums).error_rate());
+        let characters = self.characters.iter().map(row);
+        vec![
+            words.clone(),
+            Figure::of_sums(CER, characters, |sums| total(sums).error_rate()),
+            words.with_sums(MER, |sums| total(sums).match_error_rate()),
+            words.with_sums(WIL, |sums| total(sums).information_lost()),
+        ]
+    }
+
+    /// The [`figures`](Self::figures) in percent, with intervals over utterances or their groups.
     ///
     /// # Errors
     /// As [`Resampling::interval`].
     pub fn scores(&self, resampling: &Resampling) -> Result<Vec<Score>, MetricError> {
-        let share = |metric: Metric, counts: &[EditCounts], rate: fn(&EditCounts) -> f64| {
-            let n = counts.len();
-            let interval = resampling.interval(n, |utterance_idxs| {
-                rate(&utterance_idxs.iter().map(|&utterance_idx| counts[utterance_idx]).sum())
-            })?;
-            Ok(metric.percent_score(rate(&counts.iter().copied().sum()), n, interval))
-        };
-        Ok(vec![
-            share(WER, &self.words, EditCounts::error_rate)?,
-            share(CER, &self.characters, EditCounts::error_rate)?,
-            share(MER, &self.words, EditCounts::match_error_rate)?,
-            share(WIL, &self.words, EditCounts::information_lost)?,
-        ])
+        figure::scores(&self.figures(), resampling)
     }
+}
+
+/// Hits, substitutions, deletions, insertions.
+fn row(counts: &EditCounts) -> [f64; 4] {
+    [counts.hits, counts.substitutions, counts.deletions, counts.insertions].map(|count| count as f64)
+}
+
+/// The counts that rows add up to: whole numbers, far below where `f64` leaves some out.
+fn total(sums: &[f64]) -> EditCounts {
+    let count = |column: usize| sums[column] as u64;
+    EditCounts { hits: count(0), substitutions: count(1), deletions: count(2), insertions: count(3) }
 }
 
 /// Parts at spaces and at runs of two or more white space characters.

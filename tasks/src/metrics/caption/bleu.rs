@@ -4,9 +4,8 @@ use rayon::prelude::*;
 
 use super::n_gram::{MAX_N, NGrams};
 use super::{Captions, ImageCaptions};
-use crate::metrics::error::MetricError;
-use crate::metrics::interval::Resampling;
-use crate::metrics::score::{Metric, PERCENT, Score};
+use crate::metrics::figure::Figure;
+use crate::metrics::score::{Metric, PERCENT};
 
 const fn bleu(name: &'static str, about: &'static str) -> Metric {
     Metric { name, unit: PERCENT, higher_is_better: true, about }
@@ -84,21 +83,20 @@ impl Bleu {
         self.images[image_idx].bleu()
     }
 
-    /// The four of [`BLEU`] in percent, with intervals over images or their groups.
-    ///
-    /// # Errors
-    /// As [`Resampling::interval`].
-    pub fn scores(&self, resampling: &Resampling) -> Result<Vec<Score>, MetricError> {
-        let n = self.images.len();
-        let corpus = self.corpus();
-        let score = |(order, metric): (usize, &Metric)| {
-            let interval = resampling.interval(n, |image_idxs| {
-                Counts::total(image_idxs.iter().map(|&image_idx| &self.images[image_idx])).bleu()[order]
-            })?;
-            Ok(metric.percent_score(corpus[order], n, interval))
-        };
-        BLEU.iter().enumerate().map(score).collect()
+    /// The four of [`BLEU`] over images.
+    pub fn figures(&self) -> Vec<Figure> {
+        let one = Figure::of_sums(BLEU[0], self.images.iter().map(Counts::row), |sums| bleu_of(sums)[0]);
+        vec![
+            one.clone(),
+            one.with_sums(BLEU[1], |sums| bleu_of(sums)[1]),
+            one.with_sums(BLEU[2], |sums| bleu_of(sums)[2]),
+            one.with_sums(BLEU[3], |sums| bleu_of(sums)[3]),
+        ]
     }
+}
+
+fn bleu_of(sums: &[f64]) -> [f64; MAX_N] {
+    Counts::of_sums(sums).bleu()
 }
 
 impl Counts {
@@ -112,6 +110,27 @@ impl Counts {
             total.reference_length += image.reference_length;
             total
         })
+    }
+
+    fn row(&self) -> [f64; 2 * MAX_N + 2] {
+        let mut row = [0.0; 2 * MAX_N + 2];
+        for order in 0..MAX_N {
+            row[order] = self.matches[order] as f64;
+            row[MAX_N + order] = self.guesses[order] as f64;
+        }
+        row[2 * MAX_N] = self.n_words as f64;
+        row[2 * MAX_N + 1] = self.reference_length;
+        row
+    }
+
+    /// What rows add up to.
+    fn of_sums(sums: &[f64]) -> Self {
+        Self {
+            matches: std::array::from_fn(|order| sums[order] as u64),
+            guesses: std::array::from_fn(|order| sums[MAX_N + order] as u64),
+            n_words: sums[2 * MAX_N] as u64,
+            reference_length: sums[2 * MAX_N + 1],
+        }
     }
 
     fn bleu(&self) -> [f64; MAX_N] {

@@ -15,6 +15,7 @@ pub use rouge::{ROUGE_L, rouge_l};
 pub use tokenizer::{TOKENIZER, tokenize};
 
 use super::error::MetricError;
+use super::figure::{self, Figure};
 use super::interval::Resampling;
 use super::score::{Metric, PERCENT, Score};
 
@@ -134,19 +135,14 @@ impl Captions {
         self.images.iter().map(|image| image.references.contains(&image.hypothesis)).collect()
     }
 
-    /// [`CIDER_D`], [`BLEU`] 1 to 4, [`ROUGE_L`] and [`EXACT`], with intervals over images or their groups.
+    /// [`CIDER_D`], [`BLEU`] 1 to 4, [`ROUGE_L`] and [`EXACT`] over images.
     ///
     /// `frequencies` weighs the n-grams for CIDEr-D; without a table the references of these images are counted, so
     /// that the figure depends on which images are scored together. Resampling leaves the table as it is.
     ///
     /// # Errors
-    /// As [`Resampling::interval`] and [`cider_d`].
-    pub fn scores(
-        &self,
-        frequencies: Option<&DocumentFrequencies>,
-        resampling: &Resampling,
-    ) -> Result<Vec<Score>, MetricError> {
-        let n = self.n_images();
+    /// As [`cider_d`].
+    pub fn figures(&self, frequencies: Option<&DocumentFrequencies>) -> Result<Vec<Figure>, MetricError> {
         let counted;
         let frequencies = match frequencies {
             Some(frequencies) => frequencies,
@@ -155,21 +151,25 @@ impl Captions {
                 &counted
             }
         };
-        let mut scores = Vec::with_capacity(7);
-        let cider = cider_d(self, frequencies)?;
-        scores.push(CIDER_D.score(mean(&cider), n, resampling.mean_interval(&cider)?));
-        scores.extend(Bleu::new(self, ReferenceLength::Closest).scores(resampling)?);
-        let rouge = rouge_l(self);
-        scores.push(ROUGE_L.percent_score(mean(&rouge), n, resampling.mean_interval(&rouge)?));
-        let exact: Vec<f64> =
-            self.exact_matches().into_iter().map(|is_exact| f64::from(u8::from(is_exact))).collect();
-        scores.push(EXACT.percent_score(mean(&exact), n, resampling.mean_interval(&exact)?));
-        Ok(scores)
+        let mut figures = vec![Figure::mean(CIDER_D, cider_d(self, frequencies)?)];
+        figures.extend(Bleu::new(self, ReferenceLength::Closest).figures());
+        figures.push(Figure::mean(ROUGE_L, rouge_l(self)));
+        let exact = self.exact_matches().into_iter().map(|is_exact| f64::from(u8::from(is_exact)));
+        figures.push(Figure::mean(EXACT, exact));
+        Ok(figures)
     }
-}
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
+    /// The [`figures`](Self::figures) with intervals over images or their groups.
+    ///
+    /// # Errors
+    /// As [`Resampling::interval`] and [`cider_d`].
+    pub fn scores(
+        &self,
+        frequencies: Option<&DocumentFrequencies>,
+        resampling: &Resampling,
+    ) -> Result<Vec<Score>, MetricError> {
+        figure::scores(&self.figures(frequencies)?, resampling)
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +177,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
 
     fn value(scores: &[Score], name: &str) -> f64 {
         scores.iter().find(|score| score.name == name).map(|score| score.value).unwrap_or(f64::NAN)
