@@ -18,6 +18,7 @@ mod options;
 mod outcomes;
 mod quickstart;
 mod report;
+mod score;
 mod search;
 mod train;
 mod transcribe;
@@ -31,6 +32,7 @@ Examples:
   triptych caption runs/quickstart cat.png          say what a picture shows
   triptych transcribe runs/quickstart hello.wav     write down what a recording says
   triptych search runs/quickstart 'red heart'       find pictures by words, speech or a picture
+  triptych score asr --help                         score files of any system against references
   triptych train my.toml --out runs/mine            train what a config describes
   triptych config explain quickstart                every setting, and where it comes from
   triptych list                                     what an experiment can be made of
@@ -53,6 +55,7 @@ enum Command {
     Caption(caption::Args),
     Transcribe(transcribe::Args),
     Search(search::Args),
+    Score(score::Args),
     Data(data::Args),
     Config(config::Args),
     List(list::Args),
@@ -71,6 +74,7 @@ impl Command {
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
             Command::Report(_)
+            | Command::Score(_)
             | Command::Data(_)
             | Command::Config(_)
             | Command::List(_)
@@ -88,6 +92,7 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Transcribe(args) => transcribe::run(args),
             Command::Search(args) => search::run(args),
+            Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),
             Command::Config(args) => config::run(args),
             Command::List(args) => list::run(args),

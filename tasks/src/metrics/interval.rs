@@ -26,13 +26,6 @@ pub struct Interval {
     pub level: f64,
 }
 
-impl Interval {
-    /// The same interval in another unit; `factor` is positive.
-    pub(crate) fn scaled(self, factor: f64) -> Self {
-        Self { low: self.low * factor, high: self.high * factor, level: self.level }
-    }
-}
-
 /// How to resample. The same settings and data give the same interval, whatever the number of threads.
 ///
 /// # Reference
@@ -271,6 +264,24 @@ impl Resampling {
             }
             statistic(sample_idxs)
         })
+    }
+
+    /// The same for some of the samples: groups keep those of their members.
+    pub(crate) fn of_samples(&self, sample_idxs: &[usize]) -> Self {
+        let clusters = self.clusters.as_ref().map(|clusters| {
+            let mut group_of = vec![0; clusters.n_samples];
+            for (group_idx, members) in clusters.members.iter().enumerate() {
+                members.iter().for_each(|&sample_idx| group_of[sample_idx] = group_idx);
+            }
+            Clusters::new(&sample_idxs.iter().map(|&idx| group_of.get(idx)).collect::<Vec<_>>())
+        });
+        Self { bootstrap: self.bootstrap, clusters }
+    }
+
+    /// The same with other draws.
+    pub(crate) fn reseeded(&self, stream: u64) -> Self {
+        let seed = SplitMix64(self.bootstrap.seed ^ stream.rotate_left(32)).next();
+        Self { bootstrap: Bootstrap { seed, ..self.bootstrap }, clusters: self.clusters.clone() }
     }
 
     /// The groups, when samples are drawn by group.

@@ -12,6 +12,8 @@
 //! # Duplicate captions
 //! Two targets with the same text cannot be told apart by any model: name both as relevant wherever one is.
 
+use std::cmp::Ordering;
+
 use rayon::prelude::*;
 
 use super::error::MetricError;
@@ -64,6 +66,12 @@ pub const MEAN_AVERAGE_PRECISION: Metric = Metric {
 
 const RECALLS: [(usize, Metric); 3] = [(1, RECALL_AT_1), (5, RECALL_AT_5), (10, RECALL_AT_10)];
 
+/// How alike a query and a target are, more being more: `f32` or `f64`.
+pub trait Similarity: Copy + PartialOrd + Send + Sync {}
+
+impl Similarity for f32 {}
+impl Similarity for f64 {}
+
 /// Where the relevant targets of each query were ranked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranks {
@@ -93,8 +101,8 @@ impl Ranks {
     /// [`MetricError::Empty`] without queries or targets, [`MetricError::MatrixSize`],
     /// [`MetricError::NanSimilarity`] at the first NaN by row and column, [`MetricError::UnknownTarget`],
     /// [`MetricError::DuplicateTarget`] and [`MetricError::NoRelevantTarget`].
-    pub fn new<R: AsRef<[usize]> + Sync>(
-        similarity: &[f32],
+    pub fn new<S: Similarity, R: AsRef<[usize]> + Sync>(
+        similarity: &[S],
         n_target: usize,
         relevant: &[R],
     ) -> Result<Self, MetricError> {
@@ -239,9 +247,13 @@ pub fn chance_recall(n_target: usize, n_relevant: usize, k: usize) -> Result<f64
     Ok(1.0 - missed)
 }
 
-fn rank_query(query_idx: usize, row: &[f32], relevant: &[usize]) -> Result<QueryRank, MetricError> {
+fn rank_query<S: Similarity>(
+    query_idx: usize,
+    row: &[S],
+    relevant: &[usize],
+) -> Result<QueryRank, MetricError> {
     let n_target = row.len();
-    if let Some(target_idx) = row.iter().position(|similarity| similarity.is_nan()) {
+    if let Some(target_idx) = row.iter().position(|similarity| similarity.partial_cmp(similarity).is_none()) {
         return Err(MetricError::NanSimilarity { query_idx, target_idx });
     }
     let mut target_idxs = relevant.to_vec();
@@ -256,8 +268,9 @@ fn rank_query(query_idx: usize, row: &[f32], relevant: &[usize]) -> Result<Query
         return Err(MetricError::DuplicateTarget { query_idx, target_idx: pair[0] });
     }
 
-    let mut similarities: Vec<f32> = target_idxs.iter().map(|&target_idx| row[target_idx]).collect();
-    similarities.sort_unstable_by(|a, b| b.total_cmp(a));
+    let mut similarities: Vec<S> = target_idxs.iter().map(|&target_idx| row[target_idx]).collect();
+    // none is NaN
+    similarities.sort_unstable_by(|a, b| b.partial_cmp(a).unwrap_or(Ordering::Equal));
     let mut best = f64::INFINITY;
     let mut precision_sum = 0.0;
     for (n_before, irrelevant) in irrelevant_before(row, &similarities).into_iter().enumerate() {
@@ -271,7 +284,7 @@ fn rank_query(query_idx: usize, row: &[f32], relevant: &[usize]) -> Result<Query
 
 /// For each of the relevant `similarities`, in falling order, how many irrelevant ones of the row are higher plus half of
 /// those that are equal.
-fn irrelevant_before(row: &[f32], similarities: &[f32]) -> Vec<f64> {
+fn irrelevant_before<S: Similarity>(row: &[S], similarities: &[S]) -> Vec<f64> {
     // all of the row counts first, then what is relevant itself is taken off; a search in the few relevant ones
     // instead of a sort of the many targets
     let n_relevant = similarities.len();

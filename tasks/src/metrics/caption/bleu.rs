@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::n_gram::{MAX_N, NGrams};
-use super::{Captions, ImageCaptions};
+use super::n_gram::{Gram, MAX_N, NGrams};
+use super::{Captions, ImageWords};
 use crate::metrics::figure::Figure;
 use crate::metrics::score::{Metric, PERCENT};
 
@@ -67,7 +67,7 @@ struct Counts {
 impl Bleu {
     /// Counts the images' n-grams.
     pub fn new(captions: &Captions, reference_length: ReferenceLength) -> Self {
-        Self { images: captions.images().par_iter().map(|image| count(image, reference_length)).collect() }
+        Self { images: captions.words().par_iter().map(|image| count(image, reference_length)).collect() }
     }
 
     /// BLEU-1 to BLEU-4 of the corpus, 0 to 1.
@@ -85,13 +85,21 @@ impl Bleu {
 
     /// The four of [`BLEU`] over images.
     pub fn figures(&self) -> Vec<Figure> {
-        let one = Figure::of_sums(BLEU[0], self.images.iter().map(Counts::row), |sums| bleu_of(sums)[0]);
+        let one = self.figure(BLEU[0], |sums| bleu_of(sums)[0]);
         vec![
             one.clone(),
             one.with_sums(BLEU[1], |sums| bleu_of(sums)[1]),
             one.with_sums(BLEU[2], |sums| bleu_of(sums)[2]),
             one.with_sums(BLEU[3], |sums| bleu_of(sums)[3]),
         ]
+    }
+}
+
+impl Bleu {
+    /// Another score of the same counts: a function of four numbers of matches, four of guesses, the words and the
+    /// reference length over a corpus.
+    pub(crate) fn figure(&self, metric: Metric, statistic: fn(&[f64]) -> f64) -> Figure {
+        Figure::of_sums(metric, self.images.iter().map(Counts::row), statistic)
     }
 }
 
@@ -144,16 +152,16 @@ impl Counts {
     }
 }
 
-fn count(image: &ImageCaptions, reference_length: ReferenceLength) -> Counts {
+fn count(image: &ImageWords, reference_length: ReferenceLength) -> Counts {
     let hypothesis = NGrams::of(&image.hypothesis);
     let references: Vec<NGrams> = image.references.iter().map(|reference| NGrams::of(reference)).collect();
     let lengths = references.iter().map(|reference| reference.n_words);
     Counts {
         matches: std::array::from_fn(|order| {
-            let clipped = |(n_gram, count): &(String, u32)| {
+            let clipped = |(gram, count): &(Gram, u32)| {
                 let most = references.iter().filter_map(|reference| {
                     let counts = &reference.counts[order];
-                    let place = counts.binary_search_by(|(other, _)| other.cmp(n_gram)).ok()?;
+                    let place = counts.binary_search_by(|(other, _)| other.cmp(gram)).ok()?;
                     Some(counts[place].1)
                 });
                 u64::from(most.max().unwrap_or(0).min(*count))

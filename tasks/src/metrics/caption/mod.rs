@@ -14,6 +14,8 @@ pub use cider::{CIDER_D, DocumentFrequencies, cider_d};
 pub use rouge::{ROUGE_L, rouge_l};
 pub use tokenizer::{TOKENIZER, tokenize};
 
+use self::cider::own_cider_d;
+use self::n_gram::Vocabulary;
 use super::error::MetricError;
 use super::figure::{self, Figure};
 use super::interval::Resampling;
@@ -31,6 +33,16 @@ pub const EXACT: Metric = Metric {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captions {
     images: Vec<ImageCaptions>,
+    /// The same captions, their words numbered.
+    words: Vec<ImageWords>,
+    vocabulary: Vocabulary,
+}
+
+/// The captions of one image, words by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ImageWords {
+    hypothesis: Vec<u32>,
+    references: Vec<Vec<u32>>,
 }
 
 /// The captions of one image, tokens joined by single spaces.
@@ -69,7 +81,8 @@ impl Captions {
         Self::with_tokens(hypotheses, references, str::to_owned)
     }
 
-    fn with_tokens<H, R, L>(
+    /// The same with another tokenizer.
+    pub(crate) fn with_tokens<H, R, L>(
         hypotheses: &[H],
         references: &[L],
         tokens: impl Fn(&str) -> String + Sync,
@@ -92,7 +105,7 @@ impl Captions {
         if let Some(image_idx) = references.iter().position(|references| references.as_ref().is_empty()) {
             return Err(MetricError::NoReferences { image_idx });
         }
-        let images = hypotheses
+        let images: Vec<ImageCaptions> = hypotheses
             .par_iter()
             .zip(references)
             .map(|(hypothesis, references)| ImageCaptions {
@@ -102,7 +115,13 @@ impl Captions {
                     .collect(),
             })
             .collect();
-        Ok(Self { images })
+        let mut vocabulary = Vocabulary::default();
+        let words = images.iter().map(|image| ImageWords {
+            hypothesis: vocabulary.intern(&image.hypothesis),
+            references: image.references.iter().map(|reference| vocabulary.intern(reference)).collect(),
+        });
+        let words: Vec<ImageWords> = words.collect();
+        Ok(Self { images, words, vocabulary })
     }
 
     /// How many images there are.
@@ -126,6 +145,14 @@ impl Captions {
         &self.images[image_idx].references
     }
 
+    fn words(&self) -> &[ImageWords] {
+        &self.words
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
     pub(crate) fn images(&self) -> &[ImageCaptions] {
         &self.images
     }
@@ -143,15 +170,11 @@ impl Captions {
     /// # Errors
     /// As [`cider_d`].
     pub fn figures(&self, frequencies: Option<&DocumentFrequencies>) -> Result<Vec<Figure>, MetricError> {
-        let counted;
-        let frequencies = match frequencies {
-            Some(frequencies) => frequencies,
-            None => {
-                counted = DocumentFrequencies::of(self);
-                &counted
-            }
+        let cider = match frequencies {
+            Some(frequencies) => cider_d(self, frequencies)?,
+            None => own_cider_d(self),
         };
-        let mut figures = vec![Figure::mean(CIDER_D, cider_d(self, frequencies)?)];
+        let mut figures = vec![Figure::mean(CIDER_D, cider)];
         figures.extend(Bleu::new(self, ReferenceLength::Closest).figures());
         figures.push(Figure::mean(ROUGE_L, rouge_l(self)));
         let exact = self.exact_matches().into_iter().map(|is_exact| f64::from(u8::from(is_exact)));
