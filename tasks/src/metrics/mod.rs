@@ -9,8 +9,9 @@
 //! | classification | top-1 and top-5 accuracy, macro F1, calibration | [`Classifications`] |
 //! | audits of bias | any figure by group, skew of rankings, captions that change with an attribute | [`bias`] |
 //!
-//! Each gives [`Figure`]s, and they [`Score`]s with bootstrap intervals and [`Comparison`]s of two systems. Shares are in percent; CIDEr-D is in points as its reference prints it.
-//! What the texts went through ([`Normalizer`], [`TOKENIZER`](caption::TOKENIZER)) is part of a figure: print both.
+//! Each gives [`Figure`]s, and they [`Score`]s with bootstrap intervals and [`Comparison`]s of two systems. Shares are
+//! in percent; CIDEr-D is in points as its reference prints it. What the texts went through ([`Normalizer`],
+//! [`TOKENIZER`](caption::TOKENIZER)) is part of a figure: print both.
 
 mod alignment;
 pub mod bias;

@@ -120,6 +120,8 @@ fn half(bits: u16) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn npy(header: &str, data: &[u8]) -> Vec<u8> {
@@ -145,6 +147,25 @@ mod tests {
         assert_eq!(parse(&npy(&header("<f8"), &double)), Ok(vec![1.5, -2.0]));
         assert_eq!(parse(&npy(&header("<f2"), &[0x00, 0x3e, 0x00, 0xc0])), Ok(vec![1.5, -2.0]));
         assert_eq!((half(0x7c00), half(0x0001)), (f64::INFINITY, 2f64.powi(-24)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(
+            version in 0..5u8,
+            length in 0..80u16,
+            header in "[{}'a-z_: (),0-9<]{0,60}",
+            data in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let mut bytes = MAGIC.to_vec();
+            bytes.extend([version, 0]);
+            bytes.extend(length.to_le_bytes());
+            bytes.extend(header.as_bytes());
+            bytes.extend(data);
+            for end in 0..=bytes.len() {
+                let _ = parse(&bytes[..end]);
+            }
+        }
     }
 
     #[test]

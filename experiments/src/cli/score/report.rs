@@ -199,7 +199,7 @@ fn rows(scores: &[Score]) -> String {
 }
 
 fn value(score: &Score) -> String {
-    format!("{:>9.3} {:<6}{:<22}", score.value, score.unit, interval(score.interval))
+    format!("{:>9.3} {:<7}{:<22}", score.value, score.unit, interval(score.interval))
 }
 
 fn interval(interval: Option<Interval>) -> String {

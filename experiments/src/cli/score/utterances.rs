@@ -83,7 +83,10 @@ impl Utterances {
 
     pub(super) fn json(&self, n_most: usize) -> Value {
         let slips = self.slips(n_most);
-        let pairs = slips.substitutions.iter();
+        let pairs = slips
+            .substitutions
+            .iter()
+            .map(|((said, heard), n)| json!({"reference": said, "hypothesis": heard, "n": n}));
         let single = |slips: &[(&str, u64)]| -> Vec<Value> {
             slips.iter().map(|(word, n)| json!({"word": word, "n": n})).collect()
         };
@@ -99,8 +102,7 @@ impl Utterances {
         });
         let counted = |name: &str, what: &str, n: usize, counts: &EditCounts| json!({what: name, "n": n, "counts": counts, "error_rate": counts.error_rate()});
         json!({
-            "substitutions": pairs.map(|((said, heard), n)| json!({"reference": said, "hypothesis": heard, "n": n}))
-                .collect::<Vec<_>>(),
+            "substitutions": pairs.collect::<Vec<_>>(),
             "deletions": single(&slips.deletions),
             "insertions": single(&slips.insertions),
             "speakers": self.by_speaker(usize::MAX).iter()
@@ -118,22 +120,29 @@ impl Utterances {
                 write_utterance(&mut text, id, alignment);
             }
         }
-        let slips = self.slips(n_most);
-        let _ = writeln!(text, "substitutions");
-        for ((said, heard), n) in &slips.substitutions {
-            let _ = writeln!(text, "  {n:>6}  {said} > {heard}");
-        }
-        for (title, slips) in [("deletions", &slips.deletions), ("insertions", &slips.insertions)] {
-            let _ = writeln!(text, "\n{title}");
-            for (word, n) in slips {
-                let _ = writeln!(text, "  {n:>6}  {word}");
+        let Slips { substitutions, deletions, insertions } = self.slips(n_most);
+        let pairs = substitutions.iter().map(|((said, heard), n)| (format!("{said} > {heard}"), *n));
+        let single =
+            |slips: Vec<(&str, u64)>| slips.into_iter().map(|(word, n)| (word.to_owned(), n)).collect();
+        let lists: [(&str, Vec<(String, u64)>); 3] = [
+            ("substitutions", pairs.collect()),
+            ("deletions", single(deletions)),
+            ("insertions", single(insertions)),
+        ];
+        for (title, slips) in lists.iter().filter(|(_, slips)| !slips.is_empty()) {
+            let _ = writeln!(text, "{title}");
+            for (slip, n) in slips {
+                let _ = writeln!(text, "  {n:>6}  {slip}");
             }
+            text.push('\n');
         }
         let speakers = self.by_speaker(n_most);
         if !speakers.is_empty() {
             write_table(&mut text, "speaker", &speakers);
         }
         write_table(&mut text, "words", &self.by_length());
+        text.truncate(text.trim_end().len());
+        text.push('\n');
         text
     }
 }
@@ -181,7 +190,7 @@ fn write_table(text: &mut String, title: &str, rows: &[(impl AsRef<str>, usize, 
     let name_width = rows.iter().map(|(name, ..)| width(name.as_ref())).max().unwrap_or(0).max(width(title));
     let _ = writeln!(
         text,
-        "\n{title:<name_width$}  {:>10}  {:>8}  {:>7}  {:>7}  {:>7}  {:>7}",
+        "{title:<name_width$}  {:>10}  {:>8}  {:>7}  {:>7}  {:>7}  {:>7}",
         "utterances", "words", "WER %", "sub %", "del %", "ins %"
     );
     for (name, n, counts) in rows {
@@ -197,6 +206,7 @@ fn write_table(text: &mut String, title: &str, rows: &[(impl AsRef<str>, usize, 
             share(counts.insertions),
         );
     }
+    text.push('\n');
 }
 
 #[cfg(test)]
@@ -221,7 +231,7 @@ mod tests {
         let expected = "id: (ann-1)\nscores: (#C #S #D #I) 2 1 1 0\nREF:  the CAT sat DOWN\nHYP:  the MAT sat ****\nEval:     S       D\n";
         assert!(text.starts_with(expected), "{text}");
         assert!(!text.contains("bob-2"), "without errors: {text}");
-        assert!(text.contains("\nsubstitutions\n       1  cat > mat\n"), "{text}");
+        assert!(text.contains("\nsubstitutions\n       1  cat > mat\n\ndeletions\n"), "{text}");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! JSON: lines of objects, lists of objects, objects of texts by id, and the captions of COCO.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::Path;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value, json};
 
 use super::{Entry, ID, scalar};
@@ -41,7 +43,7 @@ pub(super) fn list(path: &Path, text: &str) -> Result<Vec<Entry>, FileError> {
                 let problem = format!("expected `annotations` to be a list, got {}", kind(&other));
                 Err(FileError::new(path, Place::Whole, problem))
             }
-            None => by_id(path, fields),
+            None => by_id(path, text),
         },
         other => {
             let problem = format!("expected a JSON list or object, got {}", kind(&other));
@@ -50,8 +52,11 @@ pub(super) fn list(path: &Path, text: &str) -> Result<Vec<Entry>, FileError> {
     }
 }
 
-/// An object whose keys are ids and whose values are texts.
-fn by_id(path: &Path, fields: Map<String, Value>) -> Result<Vec<Entry>, FileError> {
+/// An object whose keys are ids and whose values are texts. An id that stands twice stays two entries.
+fn by_id(path: &Path, text: &str) -> Result<Vec<Entry>, FileError> {
+    let Members(members) = serde_json::from_str(text).map_err(|error| {
+        FileError::new(path, Place::Line(error.line().max(1)), format!("expected JSON, got: {error}"))
+    })?;
     let texts = |(idx, (id, value)): (usize, (String, Value))| {
         let place = Place::Entry(idx + 1);
         let is_text = match &value {
@@ -65,7 +70,32 @@ fn by_id(path: &Path, fields: Map<String, Value>) -> Result<Vec<Entry>, FileErro
         }
         Ok(Entry { place, id: Some(id), fields: Map::from_iter([("texts".to_owned(), value)]) })
     };
-    fields.into_iter().enumerate().map(texts).collect()
+    members.into_iter().enumerate().map(texts).collect()
+}
+
+/// The members of an object as they stand, where a map would keep the last of equal ones.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(InOrder)
+    }
 }
 
 /// The annotations of a COCO file of captions: the captions of an image become one entry, in the order of the images.

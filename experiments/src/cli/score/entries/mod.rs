@@ -144,6 +144,8 @@ fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, FileError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(name: &str, content: &[u8]) -> Result<Entries, String> {
@@ -198,6 +200,26 @@ mod tests {
         let utterances = read("a.trn", b"x (ann-001)\ny (bob_2)\nz (cid)\n").unwrap();
         let speakers: Vec<String> = (0..3).map(|idx| utterances.tag(idx, "speaker").unwrap()).collect();
         assert_eq!(speakers, ["ann", "bob", "cid"]);
+    }
+
+    #[test]
+    fn an_id_that_stands_twice_is_not_lost() {
+        let ids = |text: &str| listed("a.json", text).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!(ids(r#"{"a": "x", "b": "y", "a": "z"}"#), ["a", "b", "a"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_a_reader_panic(text in "[\\[\\]{}\"':,a-z0-9 ()\\-\t\r\n\u{feff}\u{e9}]{0,60}") {
+            for (name, read) in [
+                ("a.json", json::list as fn(&Path, &str) -> Result<Vec<Entry>, FileError>),
+                ("a.jsonl", json::lines),
+                ("a.trn", lines::trn),
+                ("a.csv", |path, text| delimited::rows(path, text, b',')),
+            ] {
+                let _ = read(Path::new(name), &text);
+            }
+        }
     }
 
     #[test]
