@@ -19,6 +19,7 @@ mod options;
 mod outcomes;
 mod quickstart;
 mod report;
+mod score;
 mod search;
 mod train;
 mod transcribe;
@@ -32,6 +33,7 @@ Examples:
   triptych caption runs/quickstart cat.png          say what a picture shows
   triptych transcribe runs/quickstart hello.wav     write down what a recording says
   triptych search runs/quickstart 'red heart'       find pictures by words, speech or a picture
+  triptych score asr --help                         score files of any system against references
   triptych train my.toml --out runs/mine            train what a config describes
   triptych config explain quickstart                every setting, and where it comes from
   triptych model describe quickstart                a model's modules and sizes
@@ -55,6 +57,7 @@ enum Command {
     Caption(caption::Args),
     Transcribe(transcribe::Args),
     Search(search::Args),
+    Score(score::Args),
     Data(data::Args),
     Model(model::Args),
     Config(config::Args),
@@ -74,6 +77,7 @@ impl Command {
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
             Command::Report(_)
+            | Command::Score(_)
             | Command::Data(_)
             | Command::Model(_)
             | Command::Config(_)
@@ -92,6 +96,7 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Transcribe(args) => transcribe::run(args),
             Command::Search(args) => search::run(args),
+            Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),
             Command::Model(args) => model::run(args),
             Command::Config(args) => config::run(args),

@@ -126,6 +126,46 @@ pub enum MetricError {
         /// What came out.
         value: String,
     },
+    /// A sample that no class was predicted for.
+    #[error("sample {sample_idx} has no predicted class: expected at least one")]
+    NoClasses {
+        /// The sample.
+        sample_idx: usize,
+    },
+    /// A class that there is not.
+    #[error("sample {sample_idx} names class {class_idx}: expected a class below {n_classes}")]
+    UnknownClass {
+        /// The sample.
+        sample_idx: usize,
+        /// The class that was named.
+        class_idx: usize,
+        /// How many classes there are.
+        n_classes: usize,
+    },
+    /// A class score that cannot be ranked.
+    #[error("score of sample {sample_idx} and class {class_idx} is NaN: expected a number")]
+    NanScore {
+        /// The sample.
+        sample_idx: usize,
+        /// The class.
+        class_idx: usize,
+    },
+    /// Class scores that are no probabilities.
+    #[error("probabilities of sample {sample_idx}: expected numbers from 0 to 1 that add up to 1, got {got}")]
+    NoProbability {
+        /// The sample.
+        sample_idx: usize,
+        /// What was found.
+        got: String,
+    },
+    /// An attribute among ranked targets that the targets do not have.
+    #[error("query {query_idx} ranks a target of attribute {attribute}: expected one that some target has")]
+    UnknownAttribute {
+        /// The query.
+        query_idx: usize,
+        /// The attribute.
+        attribute: usize,
+    },
     /// No resamples to take percentiles of.
     #[error("bootstrap of {n_resamples} resamples: expected at least 2")]
     Resamples {

@@ -26,13 +26,6 @@ pub struct Interval {
     pub level: f64,
 }
 
-impl Interval {
-    /// The same interval in another unit; `factor` is positive.
-    pub(crate) fn scaled(self, factor: f64) -> Self {
-        Self { low: self.low * factor, high: self.high * factor, level: self.level }
-    }
-}
-
 /// How to resample. The same settings and data give the same interval, whatever the number of threads.
 ///
 /// # Reference
@@ -66,8 +59,7 @@ impl Bootstrap {
         statistic: impl Fn(&[usize]) -> f64 + Sync,
     ) -> Result<Option<Interval>, MetricError> {
         self.percentiles(n, "sample", |rng, sample_idxs| {
-            sample_idxs.clear();
-            sample_idxs.extend((0..n).map(|_| rng.below(n)));
+            draw(rng, n, None, sample_idxs);
             statistic(sample_idxs)
         })
     }
@@ -83,12 +75,8 @@ impl Bootstrap {
         clusters: &Clusters,
         statistic: impl Fn(&[usize]) -> f64 + Sync,
     ) -> Result<Option<Interval>, MetricError> {
-        let n_clusters = clusters.members.len();
-        self.percentiles(n_clusters, "group", |rng, sample_idxs| {
-            sample_idxs.clear();
-            for _ in 0..n_clusters {
-                sample_idxs.extend_from_slice(&clusters.members[rng.below(n_clusters)]);
-            }
+        self.percentiles(clusters.members.len(), "group", |rng, sample_idxs| {
+            draw(rng, clusters.n_samples, Some(&clusters.members), sample_idxs);
             statistic(sample_idxs)
         })
     }
@@ -108,20 +96,51 @@ impl Bootstrap {
         if n_units == 1 {
             return Ok(None);
         }
+        Ok(Some(percentile_interval(self.values(resampled)?)))
+    }
+
+    /// What `resampled` makes of each resample's generator, in order.
+    fn values(
+        &self,
+        resampled: impl Fn(&mut SplitMix64, &mut Vec<usize>) -> f64 + Sync,
+    ) -> Result<Vec<f64>, MetricError> {
+        if self.n_resamples < 2 {
+            return Err(MetricError::Resamples { n_resamples: self.n_resamples });
+        }
         // a generator for each resample and a collection in order: threads change nothing
-        let mut values: Vec<f64> = (0..self.n_resamples)
+        let values: Vec<f64> = (0..self.n_resamples)
             .into_par_iter()
             .map_init(Vec::new, |sample_idxs, resample_idx| {
                 resampled(&mut SplitMix64::of_resample(self.seed, resample_idx), sample_idxs)
             })
             .collect();
-        if let Some(resample_idx) = values.iter().position(|value| !value.is_finite()) {
-            return Err(MetricError::NotFinite { resample_idx, value: values[resample_idx].to_string() });
+        match values.iter().position(|value| !value.is_finite()) {
+            None => Ok(values),
+            Some(resample_idx) => {
+                Err(MetricError::NotFinite { resample_idx, value: values[resample_idx].to_string() })
+            }
         }
-        values.sort_unstable_by(f64::total_cmp);
-        let tail = (1.0 - LEVEL) / 2.0;
-        Ok(Some(Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail), level: LEVEL }))
     }
+}
+
+/// As many of `n` samples, or of their groups, as there are, with replacement.
+fn draw(rng: &mut SplitMix64, n: usize, members: Option<&[Vec<usize>]>, sample_idxs: &mut Vec<usize>) {
+    sample_idxs.clear();
+    match members {
+        None => sample_idxs.extend((0..n).map(|_| rng.below(n))),
+        Some(members) => {
+            for _ in 0..members.len() {
+                sample_idxs.extend_from_slice(&members[rng.below(members.len())]);
+            }
+        }
+    }
+}
+
+/// The interval between the percentiles of resampled `values`, of which there is at least one.
+pub(crate) fn percentile_interval(mut values: Vec<f64>) -> Interval {
+    values.sort_unstable_by(f64::total_cmp);
+    let tail = (1.0 - LEVEL) / 2.0;
+    Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail), level: LEVEL }
 }
 
 /// The interval of `statistic` over `n` independent samples with the usual 1,000 resamples; see
@@ -200,11 +219,81 @@ impl Resampling {
         }
     }
 
-    /// The interval of the mean of `values`.
-    pub(crate) fn mean_interval(&self, values: &[f64]) -> Result<Option<Interval>, MetricError> {
-        self.interval(values.len(), |sample_idxs| {
-            sample_idxs.iter().map(|&sample_idx| values[sample_idx]).sum::<f64>() / sample_idxs.len() as f64
+    /// The statistic on each resample of `n` samples drawn with replacement, in order: one list for several systems
+    /// that are to be resampled alike. Empty when fewer than two samples or groups leave nothing to draw from.
+    ///
+    /// # Errors
+    /// As [`Resampling::interval`].
+    pub fn resampled(
+        &self,
+        n: usize,
+        statistic: impl Fn(&[usize]) -> f64 + Sync,
+    ) -> Result<Vec<f64>, MetricError> {
+        let members = self.members(n)?;
+        if members.map_or(n, <[_]>::len) < 2 {
+            return Ok(Vec::new());
+        }
+        self.bootstrap.values(|rng, sample_idxs| {
+            draw(rng, n, members, sample_idxs);
+            statistic(sample_idxs)
         })
+    }
+
+    /// The statistic on random exchanges of two systems, in order: it gets, for each of `n` samples, `sample_idx` when
+    /// the sample keeps its system and `n + sample_idx` when the other's is taken; a group is exchanged as a whole.
+    ///
+    /// # Errors
+    /// As [`Resampling::interval`].
+    pub fn exchanged(
+        &self,
+        n: usize,
+        statistic: impl Fn(&[usize]) -> f64 + Sync,
+    ) -> Result<Vec<f64>, MetricError> {
+        let members = self.members(n)?;
+        self.bootstrap.values(|rng, sample_idxs| {
+            sample_idxs.clear();
+            sample_idxs.extend(0..n);
+            match members {
+                None => sample_idxs.iter_mut().for_each(|sample_idx| *sample_idx += n * rng.below(2)),
+                Some(members) => {
+                    for group in members {
+                        let shift = n * rng.below(2);
+                        group.iter().for_each(|&sample_idx| sample_idxs[sample_idx] += shift);
+                    }
+                }
+            }
+            statistic(sample_idxs)
+        })
+    }
+
+    /// The same for some of the samples: groups keep those of their members.
+    pub(crate) fn of_samples(&self, sample_idxs: &[usize]) -> Self {
+        let clusters = self.clusters.as_ref().map(|clusters| {
+            let mut group_of = vec![0; clusters.n_samples];
+            for (group_idx, members) in clusters.members.iter().enumerate() {
+                members.iter().for_each(|&sample_idx| group_of[sample_idx] = group_idx);
+            }
+            Clusters::new(&sample_idxs.iter().map(|&idx| group_of.get(idx)).collect::<Vec<_>>())
+        });
+        Self { bootstrap: self.bootstrap, clusters }
+    }
+
+    /// The same with other draws.
+    pub(crate) fn reseeded(&self, stream: u64) -> Self {
+        let seed = SplitMix64(self.bootstrap.seed ^ stream.rotate_left(32)).next();
+        Self { bootstrap: Bootstrap { seed, ..self.bootstrap }, clusters: self.clusters.clone() }
+    }
+
+    /// The groups, when samples are drawn by group.
+    fn members(&self, n: usize) -> Result<Option<&[Vec<usize>]>, MetricError> {
+        match &self.clusters {
+            _ if n == 0 => Err(MetricError::Empty { what: "sample" }),
+            None => Ok(None),
+            Some(clusters) if clusters.n_samples == n => Ok(Some(&clusters.members)),
+            Some(clusters) => {
+                Err(MetricError::Lengths { what: "group ids", expected: n, got: clusters.n_samples })
+            }
+        }
     }
 }
 

@@ -5,29 +5,42 @@
 //! | speech recognition | WER, CER, MER, WIL | [`WordErrors`] |
 //! | captions | CIDEr-D, BLEU-1 to 4, ROUGE-L, exact | [`Captions`] |
 //! | retrieval | R@1, R@5, R@10, median and mean rank, mAP | [`Ranks`] |
+//! | text generation | BLEU, chrF | [`Texts`] |
+//! | classification | top-1 and top-5 accuracy, macro F1, calibration | [`Classifications`] |
+//! | audits of bias | any figure by group, skew of rankings, captions that change with an attribute | [`bias`] |
 //!
-//! Each gives [`Score`]s with bootstrap intervals. Shares are in percent; CIDEr-D is in points as its reference prints it.
-//! What the texts went through ([`Normalizer`], [`TOKENIZER`](caption::TOKENIZER)) is part of a figure: print both.
+//! Each gives [`Figure`]s, and they [`Score`]s with bootstrap intervals and [`Comparison`]s of two systems. Shares are
+//! in percent; CIDEr-D is in points as its reference prints it. What the texts went through ([`Normalizer`],
+//! [`TOKENIZER`](caption::TOKENIZER)) is part of a figure: print both.
 
 mod alignment;
+pub mod bias;
 pub mod caption;
+pub mod classification;
 mod error;
+mod figure;
 mod interval;
 mod normalizer;
 mod pairing;
 pub mod retrieval;
 mod score;
+mod significance;
+pub mod text;
 pub mod word_errors;
 
-pub use alignment::{EditCounts, align};
+pub use alignment::{Edit, EditCounts, align, edits};
 pub use caption::Captions;
+pub use classification::Classifications;
 pub use error::MetricError;
+pub use figure::Figure;
 pub use interval::{Bootstrap, Clusters, Interval, LEVEL, Resampling, bootstrap};
 pub use normalizer::Normalizer;
 pub use pairing::pair_by_id;
 pub use retrieval::{Ranks, chance_recall};
 pub use score::{Metric, Score};
-pub use word_errors::WordErrors;
+pub use significance::Comparison;
+pub use text::Texts;
+pub use word_errors::{AlignedWord, WordAlignment, WordErrors};
 
 /// Every metric there is; a [`Score`]'s name is always one of these.
 pub const METRICS: &[Metric] = &[
@@ -48,6 +61,17 @@ pub const METRICS: &[Metric] = &[
     retrieval::MEDIAN_RANK,
     retrieval::MEAN_RANK,
     retrieval::MEAN_AVERAGE_PRECISION,
+    text::BLEU,
+    text::CHRF,
+    classification::ACCURACY,
+    classification::TOP_5_ACCURACY,
+    classification::MACRO_F1,
+    classification::ECE,
+    classification::ADAPTIVE_ECE,
+    bias::MAX_SKEW,
+    bias::NDKL,
+    bias::SWAP_CHANGED,
+    bias::SWAP_EDITS,
 ];
 
 /// The metric of this name.
@@ -75,6 +99,17 @@ mod tests {
             .unwrap();
         scores.extend(Captions::new(&hypotheses, &listed).unwrap().scores(None, &resampling).unwrap());
         scores.extend(Ranks::new(&similarity, 4, &relevant).unwrap().scores(&resampling).unwrap());
+        scores.extend(Texts::new(&hypotheses, &listed).unwrap().scores(&resampling).unwrap());
+        let logits: Vec<f64> = (0..24).map(|idx| f64::from(idx * 7 % 5)).collect();
+        let classified =
+            Classifications::from_scores(&[1, 3, 2, 4], &logits, 6, classification::ScoreKind::Logits);
+        scores.extend(classified.unwrap().scores(&resampling).unwrap());
+        let rankings = [[0, 1], [1, 1], [1, 0], [0, 0]];
+        let audits = bias::skew(&rankings, &[0, 1, 1])
+            .unwrap()
+            .into_iter()
+            .chain(bias::swap_changes(&hypotheses, &references, &[("chair", "table")]).unwrap());
+        scores.extend(audits.map(|figure| figure.score(&resampling).unwrap()));
         scores
     }
 

@@ -12,9 +12,12 @@
 //! # Duplicate captions
 //! Two targets with the same text cannot be told apart by any model: name both as relevant wherever one is.
 
+use std::cmp::Ordering;
+
 use rayon::prelude::*;
 
 use super::error::MetricError;
+use super::figure::{self, Figure};
 use super::interval::Resampling;
 use super::score::{Metric, PERCENT, Score};
 
@@ -63,6 +66,12 @@ pub const MEAN_AVERAGE_PRECISION: Metric = Metric {
 
 const RECALLS: [(usize, Metric); 3] = [(1, RECALL_AT_1), (5, RECALL_AT_5), (10, RECALL_AT_10)];
 
+/// How alike a query and a target are, more being more: `f32` or `f64`.
+pub trait Similarity: Copy + PartialOrd + Send + Sync {}
+
+impl Similarity for f32 {}
+impl Similarity for f64 {}
+
 /// Where the relevant targets of each query were ranked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ranks {
@@ -92,8 +101,8 @@ impl Ranks {
     /// [`MetricError::Empty`] without queries or targets, [`MetricError::MatrixSize`],
     /// [`MetricError::NanSimilarity`] at the first NaN by row and column, [`MetricError::UnknownTarget`],
     /// [`MetricError::DuplicateTarget`] and [`MetricError::NoRelevantTarget`].
-    pub fn new<R: AsRef<[usize]> + Sync>(
-        similarity: &[f32],
+    pub fn new<S: Similarity, R: AsRef<[usize]> + Sync>(
+        similarity: &[S],
         n_target: usize,
         relevant: &[R],
     ) -> Result<Self, MetricError> {
@@ -177,27 +186,23 @@ impl Ranks {
     }
 
     /// [`RECALL_AT_1`], [`RECALL_AT_5`], [`RECALL_AT_10`], [`MEDIAN_RANK`], [`MEAN_RANK`] and
-    /// [`MEAN_AVERAGE_PRECISION`], with intervals over queries or their groups; the set of targets stays as it is.
+    /// [`MEAN_AVERAGE_PRECISION`] over queries; the set of targets stays as it is.
+    pub fn figures(&self) -> Vec<Figure> {
+        let best = || self.queries.iter().map(|query| query.best);
+        let mut figures: Vec<Figure> =
+            RECALLS.map(|(k, metric)| Figure::mean(metric, self.recalled(k))).into_iter().collect();
+        figures.push(Figure::of_rows(MEDIAN_RANK, best().map(|rank| [rank]), median));
+        figures.push(Figure::mean(MEAN_RANK, best()));
+        figures.push(Figure::mean(MEAN_AVERAGE_PRECISION, self.average_precision()));
+        figures
+    }
+
+    /// The [`figures`](Self::figures) with intervals over queries or their groups.
     ///
     /// # Errors
     /// As [`Resampling::interval`].
     pub fn scores(&self, resampling: &Resampling) -> Result<Vec<Score>, MetricError> {
-        let n = self.queries.len();
-        let mut scores = Vec::with_capacity(6);
-        for (k, metric) in RECALLS {
-            let recalled = self.recalled(k);
-            scores.push(metric.percent_score(mean(&recalled), n, resampling.mean_interval(&recalled)?));
-        }
-        let best = self.best();
-        let median_interval = resampling.interval(n, |query_idxs| {
-            median(&mut query_idxs.iter().map(|&query_idx| best[query_idx]).collect::<Vec<_>>())
-        })?;
-        scores.push(MEDIAN_RANK.score(self.median_rank(), n, median_interval));
-        scores.push(MEAN_RANK.score(mean(&best), n, resampling.mean_interval(&best)?));
-        let precision = self.average_precision();
-        let interval = resampling.mean_interval(&precision)?;
-        scores.push(MEAN_AVERAGE_PRECISION.percent_score(mean(&precision), n, interval));
-        Ok(scores)
+        figure::scores(&self.figures(), resampling)
     }
 
     fn recalled(&self, k: usize) -> Vec<f64> {
@@ -242,9 +247,13 @@ pub fn chance_recall(n_target: usize, n_relevant: usize, k: usize) -> Result<f64
     Ok(1.0 - missed)
 }
 
-fn rank_query(query_idx: usize, row: &[f32], relevant: &[usize]) -> Result<QueryRank, MetricError> {
+fn rank_query<S: Similarity>(
+    query_idx: usize,
+    row: &[S],
+    relevant: &[usize],
+) -> Result<QueryRank, MetricError> {
     let n_target = row.len();
-    if let Some(target_idx) = row.iter().position(|similarity| similarity.is_nan()) {
+    if let Some(target_idx) = row.iter().position(|similarity| similarity.partial_cmp(similarity).is_none()) {
         return Err(MetricError::NanSimilarity { query_idx, target_idx });
     }
     let mut target_idxs = relevant.to_vec();
@@ -259,8 +268,9 @@ fn rank_query(query_idx: usize, row: &[f32], relevant: &[usize]) -> Result<Query
         return Err(MetricError::DuplicateTarget { query_idx, target_idx: pair[0] });
     }
 
-    let mut similarities: Vec<f32> = target_idxs.iter().map(|&target_idx| row[target_idx]).collect();
-    similarities.sort_unstable_by(|a, b| b.total_cmp(a));
+    let mut similarities: Vec<S> = target_idxs.iter().map(|&target_idx| row[target_idx]).collect();
+    // none is NaN
+    similarities.sort_unstable_by(|a, b| b.partial_cmp(a).unwrap_or(Ordering::Equal));
     let mut best = f64::INFINITY;
     let mut precision_sum = 0.0;
     for (n_before, irrelevant) in irrelevant_before(row, &similarities).into_iter().enumerate() {
@@ -274,7 +284,7 @@ fn rank_query(query_idx: usize, row: &[f32], relevant: &[usize]) -> Result<Query
 
 /// For each of the relevant `similarities`, in falling order, how many irrelevant ones of the row are higher plus half of
 /// those that are equal.
-fn irrelevant_before(row: &[f32], similarities: &[f32]) -> Vec<f64> {
+fn irrelevant_before<S: Similarity>(row: &[S], similarities: &[S]) -> Vec<f64> {
     // all of the row counts first, then what is relevant itself is taken off; a search in the few relevant ones
     // instead of a sort of the many targets
     let n_relevant = similarities.len();

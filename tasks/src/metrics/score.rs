@@ -33,12 +33,6 @@ impl Metric {
             interval,
         }
     }
-
-    /// The score of a share between 0 and 1 (or above, for error rates), turned into the percent of the unit.
-    pub(crate) fn percent_score(&self, share: f64, n: usize, interval: Option<Interval>) -> Score {
-        debug_assert_eq!(self.unit, PERCENT, "{} is not given in percent", self.name);
-        self.score(100.0 * share, n, interval.map(|interval| interval.scaled(100.0)))
-    }
 }
 
 /// One reported figure.
@@ -66,10 +60,8 @@ mod tests {
     #[test]
     fn a_score_survives_json() {
         let metric = Metric { name: "WER", unit: PERCENT, higher_is_better: false, about: "" };
-        let interval = Interval { low: 0.2, high: 0.3, level: 0.95 };
-        let score = metric.percent_score(0.25, 40, Some(interval));
-        assert_eq!(score.value, 25.0);
-        assert_eq!(score.interval.map(|interval| interval.low), Some(20.0));
+        let interval = Interval { low: 20.0, high: 30.0, level: 0.95 };
+        let score = metric.score(25.0, 40, Some(interval));
 
         let json = serde_json::to_string(&score).expect("a score is plain data");
         let back: Score = serde_json::from_str(&json).expect("its own output");

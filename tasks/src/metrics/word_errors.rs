@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::alignment::{EditCounts, align};
+use super::alignment::{Edit, EditCounts, align, edits};
 use super::error::MetricError;
+use super::figure::{self, Figure};
 use super::interval::Resampling;
 use super::normalizer::{Normalizer, is_space};
 use super::score::{Metric, PERCENT, Score};
@@ -117,25 +118,110 @@ impl WordErrors {
         self.characters.iter().copied().sum()
     }
 
-    /// [`WER`], [`CER`], [`MER`] and [`WIL`] in percent, with intervals over utterances or their groups.
+    /// [`WER`], [`CER`], [`MER`] and [`WIL`] over utterances.
+    pub fn figures(&self) -> Vec<Figure> {
+        let words = Figure::of_sums(WER, self.words.iter().map(row), |sums| total(sums).error_rate());
+        let characters = self.characters.iter().map(row);
+        vec![
+            words.clone(),
+            Figure::of_sums(CER, characters, |sums| total(sums).error_rate()),
+            words.with_sums(MER, |sums| total(sums).match_error_rate()),
+            words.with_sums(WIL, |sums| total(sums).information_lost()),
+        ]
+    }
+
+    /// The [`figures`](Self::figures) in percent, with intervals over utterances or their groups.
     ///
     /// # Errors
     /// As [`Resampling::interval`].
     pub fn scores(&self, resampling: &Resampling) -> Result<Vec<Score>, MetricError> {
-        let share = |metric: Metric, counts: &[EditCounts], rate: fn(&EditCounts) -> f64| {
-            let n = counts.len();
-            let interval = resampling.interval(n, |utterance_idxs| {
-                rate(&utterance_idxs.iter().map(|&utterance_idx| counts[utterance_idx]).sum())
-            })?;
-            Ok(metric.percent_score(rate(&counts.iter().copied().sum()), n, interval))
-        };
-        Ok(vec![
-            share(WER, &self.words, EditCounts::error_rate)?,
-            share(CER, &self.characters, EditCounts::error_rate)?,
-            share(MER, &self.words, EditCounts::match_error_rate)?,
-            share(WIL, &self.words, EditCounts::information_lost)?,
-        ])
+        figure::scores(&self.figures(), resampling)
     }
+}
+
+/// Hits, substitutions, deletions, insertions.
+fn row(counts: &EditCounts) -> [f64; 4] {
+    [counts.hits, counts.substitutions, counts.deletions, counts.insertions].map(|count| count as f64)
+}
+
+/// The counts that rows add up to: whole numbers, far below where `f64` leaves some out.
+fn total(sums: &[f64]) -> EditCounts {
+    let count = |column: usize| sums[column] as u64;
+    EditCounts { hits: count(0), substitutions: count(1), deletions: count(2), insertions: count(3) }
+}
+
+/// A hypothesis's words beside its reference's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WordAlignment {
+    reference: Vec<String>,
+    hypothesis: Vec<String>,
+    edits: Vec<Edit>,
+}
+
+/// A place in an alignment of words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AlignedWord<'a> {
+    /// Said and recognised.
+    Hit(&'a str),
+    /// Said, then what was recognised in its place.
+    Substitution(&'a str, &'a str),
+    /// Said and not recognised.
+    Deletion(&'a str),
+    /// Recognised and not said.
+    Insertion(&'a str),
+}
+
+impl WordAlignment {
+    /// Aligns one pair of texts with the edits that [`WordErrors`] counts.
+    pub fn new(normalizer: Normalizer, reference: &str, hypothesis: &str) -> Self {
+        let (reference, hypothesis) = (normalizer.apply(reference), normalizer.apply(hypothesis));
+        let (reference, hypothesis) = (split_words(&reference), split_words(&hypothesis));
+        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
+        Self {
+            edits: edits(&reference, &hypothesis),
+            reference: owned(&reference),
+            hypothesis: owned(&hypothesis),
+        }
+    }
+
+    /// Aligns all pairs; what is longer of the two lists is left out.
+    pub fn of_all(
+        normalizer: Normalizer,
+        references: &[impl AsRef<str> + Sync],
+        hypotheses: &[impl AsRef<str> + Sync],
+    ) -> Vec<Self> {
+        let pairs = references.par_iter().zip(hypotheses);
+        pairs
+            .map(|(reference, hypothesis)| Self::new(normalizer, reference.as_ref(), hypothesis.as_ref()))
+            .collect()
+    }
+
+    /// The counts of the edits.
+    pub fn counts(&self) -> EditCounts {
+        self.edits.iter().copied().collect()
+    }
+
+    /// The words of both sides, from the beginning.
+    pub fn words(&self) -> impl Iterator<Item = AlignedWord<'_>> {
+        let (mut said, mut heard) = (self.reference.iter(), self.hypothesis.iter());
+        // the edits use up both lists: no word is missing
+        self.edits.iter().filter_map(move |edit| {
+            Some(match edit {
+                Edit::Hit => {
+                    heard.next();
+                    AlignedWord::Hit(said.next()?)
+                }
+                Edit::Substitution => AlignedWord::Substitution(said.next()?, heard.next()?),
+                Edit::Deletion => AlignedWord::Deletion(said.next()?),
+                Edit::Insertion => AlignedWord::Insertion(heard.next()?),
+            })
+        })
+    }
+}
+
+/// The word counts of one pair of texts.
+pub(crate) fn word_counts(reference: &str, hypothesis: &str) -> EditCounts {
+    align(&split_words(reference), &split_words(hypothesis))
 }
 
 /// Parts at spaces and at runs of two or more white space characters.

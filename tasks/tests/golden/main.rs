@@ -1,8 +1,10 @@
-//! The metrics against jiwer, pycocoevalcap and Whisper's normaliser, InfoNCE against open_clip's: the scripts beside
-//! this made the values.
+//! The metrics against jiwer, pycocoevalcap, sacrebleu, CLIP_benchmark, scikit-learn and Whisper's normalisers,
+//! InfoNCE against open_clip's: the scripts beside this made the values.
 
 mod captions;
 mod contrastive;
+mod retrieval;
+mod scores;
 mod transcripts;
 
 use std::path::Path;

@@ -2,11 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::n_gram::{MAX_N, NGrams};
-use super::{Captions, ImageCaptions};
-use crate::metrics::error::MetricError;
-use crate::metrics::interval::Resampling;
-use crate::metrics::score::{Metric, PERCENT, Score};
+use super::n_gram::{Gram, MAX_N, NGrams};
+use super::{Captions, ImageWords};
+use crate::metrics::figure::Figure;
+use crate::metrics::score::{Metric, PERCENT};
 
 const fn bleu(name: &'static str, about: &'static str) -> Metric {
     Metric { name, unit: PERCENT, higher_is_better: true, about }
@@ -68,7 +67,7 @@ struct Counts {
 impl Bleu {
     /// Counts the images' n-grams.
     pub fn new(captions: &Captions, reference_length: ReferenceLength) -> Self {
-        Self { images: captions.images().par_iter().map(|image| count(image, reference_length)).collect() }
+        Self { images: captions.words().par_iter().map(|image| count(image, reference_length)).collect() }
     }
 
     /// BLEU-1 to BLEU-4 of the corpus, 0 to 1.
@@ -84,21 +83,28 @@ impl Bleu {
         self.images[image_idx].bleu()
     }
 
-    /// The four of [`BLEU`] in percent, with intervals over images or their groups.
-    ///
-    /// # Errors
-    /// As [`Resampling::interval`].
-    pub fn scores(&self, resampling: &Resampling) -> Result<Vec<Score>, MetricError> {
-        let n = self.images.len();
-        let corpus = self.corpus();
-        let score = |(order, metric): (usize, &Metric)| {
-            let interval = resampling.interval(n, |image_idxs| {
-                Counts::total(image_idxs.iter().map(|&image_idx| &self.images[image_idx])).bleu()[order]
-            })?;
-            Ok(metric.percent_score(corpus[order], n, interval))
-        };
-        BLEU.iter().enumerate().map(score).collect()
+    /// The four of [`BLEU`] over images.
+    pub fn figures(&self) -> Vec<Figure> {
+        let one = self.figure(BLEU[0], |sums| bleu_of(sums)[0]);
+        vec![
+            one.clone(),
+            one.with_sums(BLEU[1], |sums| bleu_of(sums)[1]),
+            one.with_sums(BLEU[2], |sums| bleu_of(sums)[2]),
+            one.with_sums(BLEU[3], |sums| bleu_of(sums)[3]),
+        ]
     }
+}
+
+impl Bleu {
+    /// Another score of the same counts: a function of four numbers of matches, four of guesses, the words and the
+    /// reference length over a corpus.
+    pub(crate) fn figure(&self, metric: Metric, statistic: fn(&[f64]) -> f64) -> Figure {
+        Figure::of_sums(metric, self.images.iter().map(Counts::row), statistic)
+    }
+}
+
+fn bleu_of(sums: &[f64]) -> [f64; MAX_N] {
+    Counts::of_sums(sums).bleu()
 }
 
 impl Counts {
@@ -114,6 +120,27 @@ impl Counts {
         })
     }
 
+    fn row(&self) -> [f64; 2 * MAX_N + 2] {
+        let mut row = [0.0; 2 * MAX_N + 2];
+        for order in 0..MAX_N {
+            row[order] = self.matches[order] as f64;
+            row[MAX_N + order] = self.guesses[order] as f64;
+        }
+        row[2 * MAX_N] = self.n_words as f64;
+        row[2 * MAX_N + 1] = self.reference_length;
+        row
+    }
+
+    /// What rows add up to.
+    fn of_sums(sums: &[f64]) -> Self {
+        Self {
+            matches: std::array::from_fn(|order| sums[order] as u64),
+            guesses: std::array::from_fn(|order| sums[MAX_N + order] as u64),
+            n_words: sums[2 * MAX_N] as u64,
+            reference_length: sums[2 * MAX_N + 1],
+        }
+    }
+
     fn bleu(&self) -> [f64; MAX_N] {
         let ratio = (self.n_words as f64 + TINY) / (self.reference_length + SMALL);
         let penalty = if ratio < 1.0 { (1.0 - 1.0 / ratio).exp() } else { 1.0 };
@@ -125,16 +152,16 @@ impl Counts {
     }
 }
 
-fn count(image: &ImageCaptions, reference_length: ReferenceLength) -> Counts {
+fn count(image: &ImageWords, reference_length: ReferenceLength) -> Counts {
     let hypothesis = NGrams::of(&image.hypothesis);
     let references: Vec<NGrams> = image.references.iter().map(|reference| NGrams::of(reference)).collect();
     let lengths = references.iter().map(|reference| reference.n_words);
     Counts {
         matches: std::array::from_fn(|order| {
-            let clipped = |(n_gram, count): &(String, u32)| {
+            let clipped = |(gram, count): &(Gram, u32)| {
                 let most = references.iter().filter_map(|reference| {
                     let counts = &reference.counts[order];
-                    let place = counts.binary_search_by(|(other, _)| other.cmp(n_gram)).ok()?;
+                    let place = counts.binary_search_by(|(other, _)| other.cmp(gram)).ok()?;
                     Some(counts[place].1)
                 });
                 u64::from(most.max().unwrap_or(0).min(*count))

@@ -1,12 +1,12 @@
 //! CIDEr-D: consensus with the references by tf-idf n-gram vectors, with clipping and a length penalty.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Captions;
-use super::n_gram::{MAX_N, NGrams, shared};
+use super::n_gram::{Gram, GramMap, MAX_N, NGrams, shared};
+use super::{Captions, ImageWords};
 use crate::metrics::error::MetricError;
 use crate::metrics::score::Metric;
 
@@ -36,25 +36,10 @@ pub struct DocumentFrequencies {
 impl DocumentFrequencies {
     /// Counts the references of these images, an n-gram once an image.
     pub fn of(captions: &Captions) -> Self {
-        let in_image: Vec<Vec<String>> = captions
-            .images()
-            .par_iter()
-            .map(|image| {
-                let mut n_grams: Vec<String> = (image.references.iter())
-                    .flat_map(|reference| NGrams::of(reference).counts)
-                    .flatten()
-                    .map(|(n_gram, _)| n_gram)
-                    .collect();
-                n_grams.sort_unstable();
-                n_grams.dedup();
-                n_grams
-            })
-            .collect();
-        let mut counts: HashMap<String, u64> = HashMap::new();
-        for n_gram in in_image.into_iter().flatten() {
-            *counts.entry(n_gram).or_default() += 1;
-        }
-        Self { n_images: captions.n_images() as u64, counts: counts.into_iter().collect() }
+        let counted = GramFrequencies::of(captions);
+        let grams = counted.shards.iter().flatten();
+        let counts = grams.map(|(&gram, &count)| (captions.vocabulary().text(gram), count)).collect();
+        Self { n_images: counted.n_images, counts }
     }
 
     fn check(&self) -> Result<(), MetricError> {
@@ -70,6 +55,64 @@ impl DocumentFrequencies {
             }),
         }
     }
+}
+
+/// The same for n-grams whose words are numbered, in parts that can be counted side by side.
+struct GramFrequencies {
+    n_images: u64,
+    shards: Vec<GramMap<u64>>,
+}
+
+/// More parts than any machine of today has use for; each reads all n-grams once.
+const N_SHARDS: usize = 16;
+
+impl GramFrequencies {
+    fn of(captions: &Captions) -> Self {
+        let in_image: Vec<Vec<Gram>> = captions
+            .words()
+            .par_iter()
+            .map(|image| {
+                let mut grams: Vec<Gram> = (image.references.iter())
+                    .flat_map(|reference| NGrams::of(reference).counts)
+                    .flatten()
+                    .map(|(gram, _)| gram)
+                    .collect();
+                grams.sort_unstable();
+                grams.dedup();
+                grams
+            })
+            .collect();
+        let count = |shard_idx: usize| {
+            let mut counts = GramMap::default();
+            for &gram in in_image.iter().flatten().filter(|&&gram| shard_of(gram) == shard_idx) {
+                *counts.entry(gram).or_default() += 1;
+            }
+            counts
+        };
+        let shards = (0..N_SHARDS).into_par_iter().map(count).collect();
+        Self { n_images: captions.n_images() as u64, shards }
+    }
+
+    /// What a table says of the n-grams that occur here.
+    fn of_table(table: &DocumentFrequencies, captions: &Captions) -> Self {
+        let mut shards = vec![GramMap::default(); N_SHARDS];
+        for (text, &count) in &table.counts {
+            if let Some(gram) = captions.vocabulary().gram(text) {
+                shards[shard_of(gram)].insert(gram, count);
+            }
+        }
+        Self { n_images: table.n_images, shards }
+    }
+
+    fn get(&self, gram: Gram) -> u64 {
+        self.shards[shard_of(gram)].get(&gram).copied().unwrap_or(0)
+    }
+}
+
+fn shard_of(gram: Gram) -> usize {
+    // other bits than the maps' own
+    let folded = gram as u64 ^ (gram >> 64) as u64;
+    (folded ^ folded >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 20 & (N_SHARDS - 1)
 }
 
 /// CIDEr-D of each image, 0 to 10; the corpus score is their mean.
@@ -89,32 +132,41 @@ impl DocumentFrequencies {
 /// takes the length as the number of bigrams.
 pub fn cider_d(captions: &Captions, frequencies: &DocumentFrequencies) -> Result<Vec<f64>, MetricError> {
     frequencies.check()?;
-    let score = |hypothesis: &str, references: &[String]| {
-        let hypothesis = Weighted::of(hypothesis, frequencies);
-        let sum: f64 = references
+    Ok(score(captions, &GramFrequencies::of_table(frequencies, captions)))
+}
+
+/// The same with the references' own document frequencies.
+pub(super) fn own_cider_d(captions: &Captions) -> Vec<f64> {
+    score(captions, &GramFrequencies::of(captions))
+}
+
+fn score(captions: &Captions, frequencies: &GramFrequencies) -> Vec<f64> {
+    let score = |image: &ImageWords| {
+        let hypothesis = Weighted::of(&image.hypothesis, frequencies);
+        let similarities = image
+            .references
             .iter()
-            .map(|reference| hypothesis.similarity(&Weighted::of(reference, frequencies)))
-            .sum();
-        SCALE * sum / references.len() as f64
+            .map(|reference| hypothesis.similarity(&Weighted::of(reference, frequencies)));
+        SCALE * similarities.sum::<f64>() / image.references.len() as f64
     };
-    Ok(captions.images().par_iter().map(|image| score(&image.hypothesis, &image.references)).collect())
+    captions.words().par_iter().map(score).collect()
 }
 
 /// A caption's tf-idf vectors.
 struct Weighted {
-    weights: [Vec<(String, f64)>; MAX_N],
+    weights: [Vec<(Gram, f64)>; MAX_N],
     norms: [f64; MAX_N],
     n_bigrams: f64,
 }
 
 impl Weighted {
-    fn of(caption: &str, frequencies: &DocumentFrequencies) -> Self {
+    fn of(caption: &[u32], frequencies: &GramFrequencies) -> Self {
         let n_grams = NGrams::of(caption);
         let log_images = (frequencies.n_images as f64).ln();
         let weights = n_grams.counts.map(|counts| {
-            let weigh = |(n_gram, count): (String, u32)| {
-                let frequency = frequencies.counts.get(&n_gram).copied().unwrap_or(0).max(1);
-                (n_gram, f64::from(count) * (log_images - (frequency as f64).ln()))
+            let weigh = |(gram, count): (Gram, u32)| {
+                let frequency = frequencies.get(gram).max(1);
+                (gram, f64::from(count) * (log_images - (frequency as f64).ln()))
             };
             counts.into_iter().map(weigh).collect::<Vec<_>>()
         });

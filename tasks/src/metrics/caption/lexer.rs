@@ -2,6 +2,7 @@
 //! reach as far. A rule may look further than its token, and what it looked at counts for its reach.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::{Regex, RegexSet};
@@ -20,6 +21,12 @@ pub(super) fn lex(text: &str, mut emit: impl FnMut(&str)) {
             continue;
         }
         is_after_gap = first == ' ';
+        if rest == "." || rest == " " {
+            if rest == "." {
+                emit(rest);
+            }
+            break;
+        }
         let Some((token, kind)) = LEXER.longest(rest) else {
             // white space, or something that belongs to no token
             rest = &rest[first.len_utf8()..];
@@ -33,13 +40,28 @@ pub(super) fn lex(text: &str, mut emit: impl FnMut(&str)) {
     }
 }
 
-/// Most of any caption: a word of `a-z` between spaces or before a comma, which no rule would part. Spares the rules the work.
+/// Most of any caption: a word of `a-z` between spaces, before a comma or before the last full stop, which no rule would
+/// part. Spares the rules the work.
 fn plain_word(rest: &str) -> Option<&str> {
     const PARTED: [&str; 6] = ["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"];
     let end = rest.bytes().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
-    let is_closed = matches!(rest.as_bytes().get(end), None | Some(b' ' | b','));
     let word = &rest[..end];
+    let is_closed = match &rest.as_bytes()[end..] {
+        [] | [b' ' | b',', ..] => true,
+        [b'.'] => end > 1 && !is_abbreviation(word),
+        _ => false,
+    };
     (end > 0 && is_closed && !PARTED.iter().any(|parted| word.eq_ignore_ascii_case(parted))).then_some(word)
+}
+
+/// Whether a full stop after the word is its own, capitals or not.
+fn is_abbreviation(word: &str) -> bool {
+    static WORDS: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let all = [ABBREVIATION, CAPITAL_ABBREVIATION, NUMBER_ABBREVIATION];
+        all.iter().flat_map(|words| words.split('|')).map(str::to_lowercase).collect()
+    });
+    // longer than any of them
+    word.len() <= 8 && WORDS.contains(&word.to_ascii_lowercase())
 }
 
 /// What becomes of a token's text.

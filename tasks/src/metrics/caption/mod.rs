@@ -14,7 +14,10 @@ pub use cider::{CIDER_D, DocumentFrequencies, cider_d};
 pub use rouge::{ROUGE_L, rouge_l};
 pub use tokenizer::{TOKENIZER, tokenize};
 
+use self::cider::own_cider_d;
+use self::n_gram::Vocabulary;
 use super::error::MetricError;
+use super::figure::{self, Figure};
 use super::interval::Resampling;
 use super::score::{Metric, PERCENT, Score};
 
@@ -30,6 +33,16 @@ pub const EXACT: Metric = Metric {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Captions {
     images: Vec<ImageCaptions>,
+    /// The same captions, their words numbered.
+    words: Vec<ImageWords>,
+    vocabulary: Vocabulary,
+}
+
+/// The captions of one image, words by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ImageWords {
+    hypothesis: Vec<u32>,
+    references: Vec<Vec<u32>>,
 }
 
 /// The captions of one image, tokens joined by single spaces.
@@ -68,7 +81,8 @@ impl Captions {
         Self::with_tokens(hypotheses, references, str::to_owned)
     }
 
-    fn with_tokens<H, R, L>(
+    /// The same with another tokenizer.
+    pub(crate) fn with_tokens<H, R, L>(
         hypotheses: &[H],
         references: &[L],
         tokens: impl Fn(&str) -> String + Sync,
@@ -91,7 +105,7 @@ impl Captions {
         if let Some(image_idx) = references.iter().position(|references| references.as_ref().is_empty()) {
             return Err(MetricError::NoReferences { image_idx });
         }
-        let images = hypotheses
+        let images: Vec<ImageCaptions> = hypotheses
             .par_iter()
             .zip(references)
             .map(|(hypothesis, references)| ImageCaptions {
@@ -101,7 +115,13 @@ impl Captions {
                     .collect(),
             })
             .collect();
-        Ok(Self { images })
+        let mut vocabulary = Vocabulary::default();
+        let words = images.iter().map(|image| ImageWords {
+            hypothesis: vocabulary.intern(&image.hypothesis),
+            references: image.references.iter().map(|reference| vocabulary.intern(reference)).collect(),
+        });
+        let words: Vec<ImageWords> = words.collect();
+        Ok(Self { images, words, vocabulary })
     }
 
     /// How many images there are.
@@ -125,6 +145,14 @@ impl Captions {
         &self.images[image_idx].references
     }
 
+    fn words(&self) -> &[ImageWords] {
+        &self.words
+    }
+
+    fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
     pub(crate) fn images(&self) -> &[ImageCaptions] {
         &self.images
     }
@@ -134,10 +162,27 @@ impl Captions {
         self.images.iter().map(|image| image.references.contains(&image.hypothesis)).collect()
     }
 
-    /// [`CIDER_D`], [`BLEU`] 1 to 4, [`ROUGE_L`] and [`EXACT`], with intervals over images or their groups.
+    /// [`CIDER_D`], [`BLEU`] 1 to 4, [`ROUGE_L`] and [`EXACT`] over images.
     ///
     /// `frequencies` weighs the n-grams for CIDEr-D; without a table the references of these images are counted, so
     /// that the figure depends on which images are scored together. Resampling leaves the table as it is.
+    ///
+    /// # Errors
+    /// As [`cider_d`].
+    pub fn figures(&self, frequencies: Option<&DocumentFrequencies>) -> Result<Vec<Figure>, MetricError> {
+        let cider = match frequencies {
+            Some(frequencies) => cider_d(self, frequencies)?,
+            None => own_cider_d(self),
+        };
+        let mut figures = vec![Figure::mean(CIDER_D, cider)];
+        figures.extend(Bleu::new(self, ReferenceLength::Closest).figures());
+        figures.push(Figure::mean(ROUGE_L, rouge_l(self)));
+        let exact = self.exact_matches().into_iter().map(|is_exact| f64::from(u8::from(is_exact)));
+        figures.push(Figure::mean(EXACT, exact));
+        Ok(figures)
+    }
+
+    /// The [`figures`](Self::figures) with intervals over images or their groups.
     ///
     /// # Errors
     /// As [`Resampling::interval`] and [`cider_d`].
@@ -146,30 +191,8 @@ impl Captions {
         frequencies: Option<&DocumentFrequencies>,
         resampling: &Resampling,
     ) -> Result<Vec<Score>, MetricError> {
-        let n = self.n_images();
-        let counted;
-        let frequencies = match frequencies {
-            Some(frequencies) => frequencies,
-            None => {
-                counted = DocumentFrequencies::of(self);
-                &counted
-            }
-        };
-        let mut scores = Vec::with_capacity(7);
-        let cider = cider_d(self, frequencies)?;
-        scores.push(CIDER_D.score(mean(&cider), n, resampling.mean_interval(&cider)?));
-        scores.extend(Bleu::new(self, ReferenceLength::Closest).scores(resampling)?);
-        let rouge = rouge_l(self);
-        scores.push(ROUGE_L.percent_score(mean(&rouge), n, resampling.mean_interval(&rouge)?));
-        let exact: Vec<f64> =
-            self.exact_matches().into_iter().map(|is_exact| f64::from(u8::from(is_exact))).collect();
-        scores.push(EXACT.percent_score(mean(&exact), n, resampling.mean_interval(&exact)?));
-        Ok(scores)
+        figure::scores(&self.figures(frequencies)?, resampling)
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 #[cfg(test)]
@@ -177,6 +200,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn mean(values: &[f64]) -> f64 {
+        values.iter().sum::<f64>() / values.len() as f64
+    }
 
     fn value(scores: &[Score], name: &str) -> f64 {
         scores.iter().find(|score| score.name == name).map(|score| score.value).unwrap_or(f64::NAN)

@@ -43,7 +43,28 @@ fn image_rouge_l(image: &ImageCaptions) -> f64 {
     (1.0 + BETA * BETA) * precision * recall / (recall + BETA * BETA * precision)
 }
 
+/// By bits, up to 64 tokens on the left; by the table of lengths beyond.
+///
+/// # Reference
+/// Hyyrö, Bit-parallel LCS-length computation revisited (2004).
 fn longest_common_subsequence(left: &[&str], right: &[&str]) -> usize {
+    if left.len() > 64 {
+        return table_of_lengths(left, right);
+    }
+    let mut rest = u64::MAX;
+    for token in right {
+        let mut equal = 0;
+        for (place, other) in left.iter().enumerate() {
+            equal |= u64::from(token == other) << place;
+        }
+        let matched = rest & equal;
+        rest = rest.wrapping_add(matched) | (rest - matched);
+    }
+    let ends = if left.len() == 64 { u64::MAX } else { (1 << left.len()) - 1 };
+    (!rest & ends).count_ones() as usize
+}
+
+fn table_of_lengths(left: &[&str], right: &[&str]) -> usize {
     let mut row = vec![0usize; right.len() + 1];
     for token in left {
         let mut diagonal = 0;
@@ -58,6 +79,8 @@ fn longest_common_subsequence(left: &[&str], right: &[&str]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn score(hypothesis: &str, references: Vec<&str>) -> f64 {
@@ -68,6 +91,14 @@ mod tests {
     fn subsequences_need_not_be_contiguous() {
         assert_eq!(longest_common_subsequence(&["a", "x", "b", "c"], &["a", "b", "y", "c"]), 3);
         assert_eq!(longest_common_subsequence(&[], &["a"]), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn bits_and_table_agree(left in "[a-c ]{0,80}", right in "[a-c ]{0,80}") {
+            let (left, right): (Vec<&str>, Vec<&str>) = (left.split(' ').collect(), right.split(' ').collect());
+            prop_assert_eq!(longest_common_subsequence(&left, &right), table_of_lengths(&left, &right));
+        }
     }
 
     #[test]

@@ -3,19 +3,26 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::LazyLock;
 
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
+
+mod basic;
+mod english;
+mod number;
+mod numeral;
+
+pub(crate) use basic::is_space;
 
 /// A named way to normalise text; [`fmt::Display`] gives the name and version to print beside a figure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Normalizer {
     /// The text as it is.
     #[default]
     None,
+    /// Lower case alone.
+    Lowercase,
     /// For any language: lower case, `[...]`, `<...>` and `(...)` taken out with their content, NFKC, marks, symbols
     /// and punctuation to spaces, runs of white space to one space. Ends are not trimmed.
     ///
@@ -24,25 +31,40 @@ pub enum Normalizer {
     ///
     /// # Differences from the reference
     /// Character classes are of this build's Unicode version, not Python's.
+    #[serde(rename = "whisper-basic", alias = "basic")]
     Basic,
+    /// For English: what [`Normalizer::Basic`] does and more. Fillers (`um`) dropped, contractions and titles written out,
+    /// numbers in digits with their currency before and percent after them, marks dropped from letters, British
+    /// spelling made American.
+    ///
+    /// # Reference
+    /// openai/whisper 20250625 `normalizers/english.py`, `EnglishTextNormalizer()`, quirks included.
+    ///
+    /// # Differences from the reference
+    /// Character classes are of this build's Unicode version, not Python's. A number of more than 4,300 digits is one more
+    /// number here and an exception there.
+    #[serde(rename = "whisper-english")]
+    English,
 }
 
 impl Normalizer {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::None, Self::Basic];
+    pub const ALL: [Self; 4] = [Self::None, Self::Lowercase, Self::Basic, Self::English];
 
     /// The name in configurations.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
-            Self::Basic => "basic",
+            Self::Lowercase => "lowercase",
+            Self::Basic => "whisper-basic",
+            Self::English => "whisper-english",
         }
     }
 
     /// Raised whenever some text would come out differently.
     pub fn version(self) -> u32 {
         match self {
-            Self::None | Self::Basic => 1,
+            Self::None | Self::Lowercase | Self::Basic | Self::English => 1,
         }
     }
 
@@ -50,7 +72,9 @@ impl Normalizer {
     pub fn apply(self, text: &str) -> Cow<'_, str> {
         match self {
             Self::None => Cow::Borrowed(text),
-            Self::Basic => Cow::Owned(basic(text)),
+            Self::Lowercase => Cow::Owned(text.to_lowercase()),
+            Self::Basic => Cow::Owned(basic::normalize(text)),
+            Self::English => Cow::Owned(english::normalize(text)),
         }
     }
 }
@@ -59,34 +83,6 @@ impl fmt::Display for Normalizer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-v{}", self.name(), self.version())
     }
-}
-
-/// White space as Python's `str.isspace` has it, which counts four separators that Unicode's property leaves out.
-pub(crate) fn is_space(c: char) -> bool {
-    c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
-}
-
-fn basic(text: &str) -> String {
-    static BRACKETS: LazyLock<Regex> = LazyLock::new(|| fixed(r"[<\[][^>\]]*[>\]]"));
-    static PARENTHESES: LazyLock<Regex> = LazyLock::new(|| fixed(r"\([^)]+?\)"));
-    static SYMBOLS: LazyLock<Regex> = LazyLock::new(|| fixed(r"[\p{M}\p{S}\p{P}]"));
-
-    let text = text.to_lowercase();
-    let text = BRACKETS.replace_all(&text, "");
-    let text = PARENTHESES.replace_all(&text, "");
-    let text: String = text.nfkc().collect();
-    // lower case once more: NFKC brings capitals back (™ is TM)
-    let text = SYMBOLS.replace_all(&text, " ").to_lowercase();
-
-    let mut collapsed = String::with_capacity(text.len());
-    for c in text.chars() {
-        match is_space(c) {
-            false => collapsed.push(c),
-            true if collapsed.ends_with(' ') => {}
-            true => collapsed.push(' '),
-        }
-    }
-    collapsed
 }
 
 /// A pattern of this crate's own.
@@ -117,7 +113,8 @@ mod tests {
 
     #[test]
     fn names_carry_versions_and_round_trip() {
-        assert_eq!(Normalizer::Basic.to_string(), "basic-v1");
+        assert_eq!(Normalizer::Basic.to_string(), "whisper-basic-v1");
+        assert_eq!(serde_json::from_str::<Normalizer>("\"basic\"").ok(), Some(Normalizer::Basic));
         for normalizer in Normalizer::ALL {
             let json = serde_json::to_string(&normalizer).expect("a unit variant");
             assert_eq!(json, format!("\"{}\"", normalizer.name()));
