@@ -100,7 +100,7 @@ mod tests {
         let resolved = read(&[]).expect("it is built in");
         let new = ["data.texts", "data.fill", "data.bucket"];
         assert!(resolved.origins.iter().all(|setting| !new.contains(&setting.key.as_str())));
-        let loader = resolved.value.data.training_loader(1);
+        let loader = resolved.value.training_loader();
         assert_eq!((loader.streams, loader.fill, loader.bucket), (Vec::new(), Fill::Rows, None));
     }
 
@@ -108,7 +108,7 @@ mod tests {
     fn mixtures_become_streams_and_resolve_to_themselves() {
         let resolved =
             read(&[TWO, "data.fill={ seconds = 60 }", "data.texts=\"any\""]).expect("they are sound");
-        let loader = resolved.value.data.training_loader(1);
+        let loader = resolved.value.training_loader();
         let weights: Vec<f64> = loader.streams.iter().map(|stream| stream.weight).collect();
         assert_eq!((weights, loader.fill), (vec![3.0, 1.0], Fill::Seconds(60.0)));
         assert_eq!(loader.select, [Selection::of_split(Split::Train)]);
