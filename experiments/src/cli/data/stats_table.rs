@@ -244,6 +244,9 @@ pub(super) fn plain(text: &str) -> String {
 
 fn cut(text: &str) -> String {
     let text = plain(text);
+    if text.trim().is_empty() {
+        return "(empty)".to_owned();
+    }
     match text.char_indices().nth(MAX_VALUE_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,

@@ -225,7 +225,7 @@ fn plots(quantities: &[(&str, &str, &Option<Distribution>)]) -> Vec<Value> {
                 ("max", found.max),
             ];
             context! {
-                name,
+                name => *name,
                 n => n(found.n),
                 svg => Value::from_safe_string(charts::histogram(found, name, unit)),
                 figures => figures.map(|(name, value)| context! { name, value => significant(value, 3) }).to_vec(),
@@ -239,7 +239,7 @@ fn plots(quantities: &[(&str, &str, &Option<Distribution>)]) -> Vec<Value> {
 
 fn list(name: &str, values: &[ValueCount]) -> Value {
     let items: Vec<Value> =
-        values.iter().map(|value| context! { name => cut(&value.value), n => n(value.n) }).collect();
+        values.iter().map(|value| context! { name => named(&value.value), n => n(value.n) }).collect();
     context! { name, items }
 }
 
@@ -261,7 +261,7 @@ fn bars(values: &[ValueCount], limit: usize) -> Vec<Value> {
                     }
                 })
                 .collect();
-            context! { name => cut(&value.value), n => n(value.n), parts }
+            context! { name => named(&value.value), n => n(value.n), parts }
         })
         .collect()
 }
@@ -309,7 +309,10 @@ fn tag(tag: &TagFigures) -> Value {
     context! {
         key => cut(&tag.key),
         n_samples => n(tag.n_samples),
-        n_values => n(tag.n_values),
+        n_values => match tag.n_values {
+            1 => "one value".to_owned(),
+            more => format!("{} values", n(more)),
+        },
         evenness => tag.evenness.map(|evenness| format!("{evenness:.2}")),
         n_more => (tag.n_values as usize > bars.len()).then(|| count(tag.n_values as usize - bars.len())),
         bars,
@@ -330,7 +333,7 @@ fn repeats(survey: &Survey, exhibits: &Exhibits) -> Value {
         .map(|(name, found)| {
             let cells =
                 [found.n_distinct, found.n_sets, found.n_surplus, found.n_sets_across].map(n).to_vec();
-            context! { name, cells }
+            context! { name => *name, cells }
         })
         .collect();
     let leaks: Vec<Value> = there
@@ -338,7 +341,7 @@ fn repeats(survey: &Survey, exhibits: &Exhibits) -> Value {
         .flat_map(|(name, found)| found.leaks.iter().map(move |leak| (name, leak)))
         .map(|(name, leak)| {
             let (held_out, seen_in) = (split_name(leak.held_out), split_name(leak.seen_in));
-            context! { name, held_out, seen_in, n => n(leak.n) }
+            context! { name => *name, held_out, seen_in, n => n(leak.n) }
         })
         .collect();
     let examples: Vec<Value> = there.clone().filter_map(|(name, found)| sets(name, found)).collect();
@@ -404,7 +407,16 @@ fn exhibit(item: &Exhibit) -> Value {
     }
 }
 
+/// A value that is empty must still be seen.
+fn named(value: &str) -> String {
+    let shown = cut(value);
+    if shown.is_empty() { "(empty)".to_owned() } else { shown }
+}
+
 fn cut(text: &str) -> String {
+    if text.trim().is_empty() {
+        return String::new();
+    }
     match text.char_indices().nth(MAX_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
