@@ -16,6 +16,7 @@ use super::intake::table::{Dialect, Row, Table};
 use super::intake::{Failure, Format, Place, RawItems, RawMedia, RawSample, Source, failed, parse_options};
 
 const MAX_ROW_BYTES: u64 = 1 << 20;
+const SPLITS: [&str; 3] = ["train", "dev", "test"];
 const NEEDED: [&str; 2] = ["path", "sentence"];
 /// Columns and the tags that they become.
 const TAGS: [(&str, &str); 7] = [
@@ -31,17 +32,11 @@ const TAGS: [(&str, &str); 7] = [
 /// The format.
 pub(super) struct CommonVoice;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    /// The tables without their ending.
-    parts: Vec<String>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { parts: ["train", "dev", "test"].map(str::to_owned).to_vec() }
-    }
+    /// The tables without their ending; by default those of the three splits that are there.
+    parts: Option<Vec<String>>,
 }
 
 impl Format for CommonVoice {
@@ -55,12 +50,15 @@ impl Format for CommonVoice {
 
     fn read<'a>(&self, source: &'a Source, options: &Value) -> Result<RawItems<'a>, ImportError> {
         let Options { parts } = parse_options("commonvoice", options)?;
-        let files: Vec<String> = match source.named_file() {
-            Some(file) => vec![file.to_owned()],
-            None => parts.iter().map(|part| format!("{part}.tsv")).collect(),
+        let table = |part: &str| format!("{part}.tsv");
+        let is_there = |file: &String| source.first_file(&[file]).is_some();
+        let files: Vec<String> = match (source.named_file(), parts) {
+            (Some(file), _) => vec![file.to_owned()],
+            (None, Some(parts)) => parts.iter().map(|part| table(part)).collect(),
+            (None, None) => SPLITS.iter().map(|part| table(part)).filter(is_there).collect(),
         };
-        if !files.iter().any(|file| source.first_file(&[file]).is_some()) {
-            return Err(source.unfit(format!("expected {}, got none of them", files.join(", "))));
+        if !files.iter().any(is_there) {
+            return Err(source.unfit("expected train.tsv, dev.tsv or test.tsv, got none of them"));
         }
         Ok(Box::new(files.into_iter().flat_map(|file| {
             match Table::open(source, &file, Dialect::TSV, &NEEDED, MAX_ROW_BYTES) {

@@ -117,9 +117,16 @@ fn load(media: RawMedia, kind: Kind, source: &Source, max_bytes: u64) -> Result<
     }
     // the content knows better than the name; other readers go by the name
     let extension = match sniff(&bytes) {
-        Some((found, _)) if is_alias(&given, found) => given,
-        Some((found, found_kind)) if found_kind == kind => found.to_owned(),
-        Some((found, _)) => return Err(format!("{name}expected {what}, got a file of kind {found}")),
+        Some((found, found_kind)) if found_kind != kind => {
+            return Err(format!("{name}expected {what}, got a file of kind {found}"));
+        }
+        Some((found, _)) => {
+            if is_alias(&given, found) {
+                given
+            } else {
+                found.to_owned()
+            }
+        }
         None if is_plain(&given) => given,
         None => return Err(format!("{name}expected {what}, got something else")),
     };
@@ -162,6 +169,9 @@ fn sniff(bytes: &[u8]) -> Option<(&'static str, Kind)> {
         () if at(0, b"RIFF") && at(8, b"WAVE") => sound("wav"),
         () if at(0, b"fLaC") => sound("flac"),
         () if at(0, b"OggS") => sound("ogg"),
+        () if at(4, b"ftyp") && [b"avif", b"heic", b"mif1"].iter().any(|brand| at(8, *brand)) => {
+            image("avif")
+        }
         () if at(4, b"ftyp") => sound("m4a"),
         () if at(0, b"ID3") => sound("mp3"),
         () if is_mpeg_frame(bytes) => sound("mp3"),
