@@ -286,4 +286,68 @@ fn a_build_without_object_stores_says_how_to_get_them() {
         "{message}"
     );
     assert!(message.contains("--features s3"), "{message}");
+fn an_import_is_planned_done_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("mine");
+    fs::create_dir(&source).unwrap();
+    fs::write(
+        source.join("manifest.jsonl"),
+        "{\"text\": \"one\"}\n{\"txt\": \"two\"}\n{\"text\": \"three\"}\n",
+    )
+    .unwrap();
+    let (source, out) = (source.to_str().unwrap(), folder.path().join("out"));
+    let out_text = out.to_str().unwrap();
+
+    let planned = run(&["data", "import", "manifest", source, "--dry-run"]);
+    assert!(planned.status.success(), "{}", stderr(&planned));
+    assert!(
+        stdout(&planned).starts_with("would import 2 samples: 0 pictures, 0 sounds, 2 texts"),
+        "{}",
+        stdout(&planned)
+    );
+    assert!(!out.exists());
+
+    let made =
+        run(&["data", "import", "manifest", source, "--out", out_text, "--licence", "CC0-1.0", "--verify"]);
+    assert!(made.status.success(), "{}", stderr(&made));
+    let told = stdout(&made);
+    assert!(
+        told.contains("failed: 1, named in ") && told.contains("manifest.jsonl line 2: unknown key `txt`"),
+        "{told}"
+    );
+    assert!(out.join("ledger.jsonl").exists() && !told.contains("licence: unknown"), "{told}");
+
+    let strict = run(&["data", "import", "manifest", source, "--out", out_text, "--strict", "--json"]);
+    assert_eq!(strict.status.code(), Some(1));
+    assert!(
+        stderr(&strict).contains("line 2") && stderr(&strict).contains("hint: without `--strict`"),
+        "{}",
+        stderr(&strict)
+    );
+}
+
+#[test]
+fn imports_that_cannot_begin_exit_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().to_str().unwrap();
+    for arguments in [
+        &["manifest"][..],
+        &["manifest", "--out", "x"],
+        &["emoji", source, "--out", "x"],
+        &["text", source, "--out", source],
+        &["text", source, "--out", "x", "--set", "unit=word"],
+        &["text", source, "--dry-run", "--split-from", "moon"],
+        &["text", source, "--dry-run", "--split-percent", "60,50"],
+        &["images", "--schema"],
+    ] {
+        let output = run(&[&["data", "import"][..], arguments].concat());
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+    }
+    let schema = run(&["data", "import", "manifest", "--schema"]);
+    let schema: Value = serde_json::from_slice(&schema.stdout).unwrap();
+    assert_eq!(schema["properties"]["image"]["type"], "string");
+    let listed = stdout(&run(&["list", "corpora"]));
+    for format in ["emoji", "manifest", "images", "coco", "parquet", "tuxpaint"] {
+        assert!(listed.contains(&format!("  {format} ")), "{listed}");
+    }
 }

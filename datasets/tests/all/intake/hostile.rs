@@ -10,9 +10,12 @@ use triptych_datasets::corpora::CORPORA;
 
 use super::{Bench, jpeg, picture, tone};
 
-/// The files of a small source of every format, by their names.
-fn seeds() -> &'static [(&'static str, Vec<(&'static str, Vec<u8>)>)] {
-    static SEEDS: OnceLock<Vec<(&'static str, Vec<(&'static str, Vec<u8>)>)>> = OnceLock::new();
+/// The name of a format, and the files of a small source of it by their names.
+type Seed = (&'static str, Vec<(&'static str, Vec<u8>)>);
+
+/// A source of every format, or more.
+fn seeds() -> &'static [Seed] {
+    static SEEDS: OnceLock<Vec<Seed>> = OnceLock::new();
     SEEDS.get_or_init(|| {
         let text = |text: &str| text.as_bytes().to_vec();
         let tar = {
