@@ -10,6 +10,7 @@ use triptych_datasets::pipeline::{
 
 use super::similarity::TrainedSimilarity;
 use crate::diagnostic::{UsageError, print};
+use crate::interrupt::{catch, this_command};
 use crate::progress::Progress;
 
 /// Clean, split and shard corpora by a recipe
@@ -77,6 +78,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
         let outline = outline(&recipe, &options, similarity).map_err(describe)?;
         return print(&if args.json { to_json(&outline)? } else { plan_table(&outline) });
     }
+    catch(&this_command());
     let progress = RefCell::new(None::<(&'static str, Progress)>);
     let watch = |event: Event| {
         let mut progress = progress.borrow_mut();
