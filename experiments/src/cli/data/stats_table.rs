@@ -172,6 +172,9 @@ fn tags(tags: &[TagFigures]) -> String {
 }
 
 fn repeats(survey: &Survey) -> String {
+    if survey.total.n_samples == 0 {
+        return String::new();
+    }
     let kinds = [
         ("pictures", &survey.repeated_images),
         ("sounds", &survey.repeated_sounds),
