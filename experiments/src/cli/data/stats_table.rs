@@ -70,8 +70,7 @@ fn amounts(survey: &Survey) -> String {
         _ => true,
     };
     let mut rows = vec![row("", columns.iter().map(|(name, _)| (*name).to_owned()))];
-    for (line, (name, cell)) in lines.into_iter().enumerate().filter(|(line, _)| has(*line)) {
-        let _ = line;
+    for (_, (name, cell)) in lines.into_iter().enumerate().filter(|(line, _)| has(*line)) {
         rows.push(row(name, columns.iter().map(|(_, amounts)| cell(amounts))));
     }
     aligned(&rows)
