@@ -5,8 +5,8 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use super::{AuditOptions, ENTRIES, Findings, INDEX};
-use crate::shard::{CorpusError, Entry, FORMAT_VERSION, FileRecord, Index};
+use super::{AuditOptions, Findings};
+use crate::shard::{CorpusError, ENTRIES_FILE, Entry, FORMAT_VERSION, FileRecord, INDEX_FILE, Index};
 use crate::survey::repeats::key;
 
 /// No entry is longer.
@@ -35,8 +35,8 @@ impl Listing {
     /// # Errors
     /// A folder without an index.
     pub(super) fn read(dir: &Path, options: AuditOptions) -> Result<(Self, Findings), CorpusError> {
-        let path = dir.join(INDEX);
-        let mut findings = Findings::of(INDEX, options);
+        let path = dir.join(INDEX_FILE);
+        let mut findings = Findings::of(INDEX_FILE, options);
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -156,8 +156,8 @@ impl EntryGroups {
         n_expected: Option<usize>,
         options: AuditOptions,
     ) -> Self {
-        let mut findings = Findings::of(ENTRIES, options);
-        let opened = File::open(dir.join(ENTRIES)).and_then(zstd::stream::read::Decoder::new);
+        let mut findings = Findings::of(ENTRIES_FILE, options);
+        let opened = File::open(dir.join(ENTRIES_FILE)).and_then(zstd::stream::read::Decoder::new);
         let lines = match opened {
             Ok(decoder) => Some(Box::new(BufReader::new(decoder)) as Box<dyn BufRead + Send>),
             Err(e) => {

@@ -15,7 +15,6 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::shard::{CorpusError, Entry};
-use crate::shard::{ENTRIES_FILE, INDEX_FILE};
 use listing::{EntryGroups, Listing};
 use shard::ShardAudit;
 
@@ -185,7 +184,3 @@ pub fn audit(
 fn size(dir: &Path, name: &str) -> u64 {
     fs::metadata(dir.join(name)).map_or(0, |metadata| metadata.len())
 }
-
-/// The names of the files that every corpus has besides its shards.
-const INDEX: &str = INDEX_FILE;
-const ENTRIES: &str = ENTRIES_FILE;

@@ -70,8 +70,7 @@ fn amounts(survey: &Survey) -> String {
         _ => true,
     };
     let mut rows = vec![row("", columns.iter().map(|(name, _)| (*name).to_owned()))];
-    for (line, (name, cell)) in lines.into_iter().enumerate().filter(|(line, _)| has(*line)) {
-        let _ = line;
+    for (_, (name, cell)) in lines.into_iter().enumerate().filter(|(line, _)| has(*line)) {
         rows.push(row(name, columns.iter().map(|(_, amounts)| cell(amounts))));
     }
     aligned(&rows)
@@ -172,6 +171,9 @@ fn tags(tags: &[TagFigures]) -> String {
 }
 
 fn repeats(survey: &Survey) -> String {
+    if survey.total.n_samples == 0 {
+        return String::new();
+    }
     let kinds = [
         ("pictures", &survey.repeated_images),
         ("sounds", &survey.repeated_sounds),
