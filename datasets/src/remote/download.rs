@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use sha1::Digest;
 
 use super::FetchError;
+use super::hash::{FileHash, hashes};
 use super::sniff::START_BYTES;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -55,15 +55,6 @@ pub(super) struct Client {
     agent: ureq::Agent,
     retry: Retry,
     token: Option<String>,
-}
-
-/// What the finished file must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum FileHash {
-    /// Hexadecimal, of the content.
-    Sha256(String),
-    /// Hexadecimal, of git's header and the content.
-    GitBlob(String),
 }
 
 /// A download.
@@ -329,43 +320,6 @@ fn check_hashes(wanted: &Wanted<'_>) -> Result<(u64, String), FetchError> {
     Err(FetchError::Hash { url: wanted.url.to_owned(), expected, got })
 }
 
-/// Size, SHA-256 and git's SHA-1 of a file.
-fn hashes(path: &Path) -> Result<(u64, String, String), FetchError> {
-    let read = |e| FetchError::io("read", path, e);
-    let mut file = File::open(path).map_err(read)?;
-    let n_bytes = file.metadata().map_err(read)?.len();
-    let mut sha256 = sha2::Sha256::new();
-    let mut sha1 = sha1::Sha1::new();
-    sha1.update(format!("blob {n_bytes}\0"));
-    let mut buffer = vec![0; CHUNK_BYTES];
-    loop {
-        let n = file.read(&mut buffer).map_err(read)?;
-        if n == 0 {
-            break;
-        }
-        sha256.update(&buffer[..n]);
-        sha1.update(&buffer[..n]);
-    }
-    Ok((n_bytes, hex(&sha256.finalize()), hex(&sha1.finalize())))
-}
-
-/// Whether a finished file is the one that was promised.
-pub(super) fn is_intact(path: &Path, n_bytes: u64, hash: Option<&FileHash>) -> Option<String> {
-    // the hub's cache holds links
-    fs::metadata(path).ok().filter(|found| found.is_file() && found.len() == n_bytes)?;
-    let (_, sha256, git_blob) = hashes(path).ok()?;
-    let is_same = match hash {
-        Some(FileHash::Sha256(expected)) => expected.eq_ignore_ascii_case(&sha256),
-        Some(FileHash::GitBlob(expected)) => expected.eq_ignore_ascii_case(&git_blob),
-        None => true,
-    };
-    is_same.then_some(sha256)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Of a part; a link that lies there is none.
 fn size_of(part: &Path) -> u64 {
     fs::symlink_metadata(part).ok().filter(fs::Metadata::is_file).map_or(0, |metadata| metadata.len())
@@ -443,18 +397,5 @@ mod tests {
         let links = "<https://hub/a?cursor=1>; rel=\"prev\", <https://hub/a?cursor=3>; rel=\"next\"";
         assert_eq!(next_page(links).as_deref(), Some("https://hub/a?cursor=3"));
         assert_eq!(next_page("<https://hub/a>; rel=\"prev\""), None);
-    }
-
-    #[test]
-    fn hashes_are_those_of_git_and_sha256() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let path = dir.path().join("hello");
-        fs::write(&path, "hello\n").expect("the folder is writable");
-        // echo hello | sha256sum; echo hello | git hash-object --stdin
-        let sha256 = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03";
-        let git_blob = "ce013625030ba8dba906f756967f9e9ca394464a";
-        assert_eq!(hashes(&path).expect("it is there"), (6, sha256.to_owned(), git_blob.to_owned()));
-        assert!(is_intact(&path, 6, Some(&FileHash::GitBlob(git_blob.to_owned()))).is_some());
-        assert!(is_intact(&path, 7, None).is_none());
     }
 }

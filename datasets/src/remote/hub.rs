@@ -16,7 +16,8 @@ use std::path::{Component, Path, PathBuf};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
-use super::download::{Client, FileHash, Wanted, is_intact};
+use super::download::{Client, Wanted};
+use super::hash::{FileHash, is_intact};
 use super::threads::in_threads;
 use super::{FetchError, HubAccess, Retry};
 use crate::shard::write_atomic;

@@ -15,6 +15,8 @@ mod environment;
 #[cfg(feature = "fetch")]
 mod error;
 #[cfg(feature = "fetch")]
+mod hash;
+#[cfg(feature = "fetch")]
 mod hub;
 #[cfg(feature = "fetch")]
 mod ledger;
