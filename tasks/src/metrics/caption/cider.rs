@@ -1,11 +1,9 @@
 //! CIDEr-D: consensus with the references by tf-idf n-gram vectors, with clipping and a length penalty.
 
-use std::collections::BTreeMap;
-
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
-use super::n_gram::{Gram, GramMap, MAX_N, NGrams, shared};
+use super::frequency::{self, DocumentFrequencies, ImageFrequencies};
+use super::n_gram::{Gram, MAX_N, NGrams, shared};
 use super::{Captions, ImageWords};
 use crate::metrics::error::MetricError;
 use crate::metrics::score::Metric;
@@ -22,98 +20,6 @@ pub const CIDER_D: Metric = Metric {
 const SIGMA: f64 = 6.0;
 /// What the mean similarity is multiplied by.
 const SCALE: f64 = 10.0;
-
-/// In how many images' references each n-gram occurs. Figures compare only under the same table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DocumentFrequencies {
-    /// How many images were counted.
-    pub n_images: u64,
-    /// N-grams of 1 to 4 tokens, joined by a space; those in no reference are left out.
-    pub counts: BTreeMap<String, u64>,
-}
-
-impl DocumentFrequencies {
-    /// Counts the references of these images, an n-gram once an image.
-    pub fn of(captions: &Captions) -> Self {
-        let counted = GramFrequencies::of(captions);
-        let grams = counted.shards.iter().flatten();
-        let counts = grams.map(|(&gram, &count)| (captions.vocabulary().text(gram), count)).collect();
-        Self { n_images: counted.n_images, counts }
-    }
-
-    fn check(&self) -> Result<(), MetricError> {
-        if self.n_images == 0 {
-            return Err(MetricError::Empty { what: "image counted for document frequencies" });
-        }
-        match self.counts.iter().find(|&(_, &frequency)| frequency > self.n_images) {
-            None => Ok(()),
-            Some((n_gram, &frequency)) => Err(MetricError::DocumentFrequency {
-                n_gram: n_gram.clone(),
-                frequency,
-                n_images: self.n_images,
-            }),
-        }
-    }
-}
-
-/// The same for n-grams whose words are numbered, in parts that can be counted side by side.
-struct GramFrequencies {
-    n_images: u64,
-    shards: Vec<GramMap<u64>>,
-}
-
-/// More parts than any machine of today has use for; each reads all n-grams once.
-const N_SHARDS: usize = 16;
-
-impl GramFrequencies {
-    fn of(captions: &Captions) -> Self {
-        let in_image: Vec<Vec<Gram>> = captions
-            .words()
-            .par_iter()
-            .map(|image| {
-                let mut grams: Vec<Gram> = (image.references.iter())
-                    .flat_map(|reference| NGrams::of(reference).counts)
-                    .flatten()
-                    .map(|(gram, _)| gram)
-                    .collect();
-                grams.sort_unstable();
-                grams.dedup();
-                grams
-            })
-            .collect();
-        let count = |shard_idx: usize| {
-            let mut counts = GramMap::default();
-            for &gram in in_image.iter().flatten().filter(|&&gram| shard_of(gram) == shard_idx) {
-                *counts.entry(gram).or_default() += 1;
-            }
-            counts
-        };
-        let shards = (0..N_SHARDS).into_par_iter().map(count).collect();
-        Self { n_images: captions.n_images() as u64, shards }
-    }
-
-    /// What a table says of the n-grams that occur here.
-    fn of_table(table: &DocumentFrequencies, captions: &Captions) -> Self {
-        let mut shards = vec![GramMap::default(); N_SHARDS];
-        for (text, &count) in &table.counts {
-            if let Some(gram) = captions.vocabulary().gram(text) {
-                shards[shard_of(gram)].insert(gram, count);
-            }
-        }
-        Self { n_images: table.n_images, shards }
-    }
-
-    fn get(&self, gram: Gram) -> u64 {
-        self.shards[shard_of(gram)].get(&gram).copied().unwrap_or(0)
-    }
-}
-
-fn shard_of(gram: Gram) -> usize {
-    // other bits than the maps' own
-    let folded = gram as u64 ^ (gram >> 64) as u64;
-    (folded ^ folded >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) as usize >> 20 & (N_SHARDS - 1)
-}
 
 /// CIDEr-D of each image, 0 to 10; the corpus score is their mean.
 ///
@@ -132,24 +38,43 @@ fn shard_of(gram: Gram) -> usize {
 /// takes the length as the number of bigrams.
 pub fn cider_d(captions: &Captions, frequencies: &DocumentFrequencies) -> Result<Vec<f64>, MetricError> {
     frequencies.check()?;
-    Ok(score(captions, &GramFrequencies::of_table(frequencies, captions)))
+    Ok(score(captions, frequencies.n_images, frequency::of_table(frequencies, captions)))
 }
 
 /// The same with the references' own document frequencies.
 pub(super) fn own_cider_d(captions: &Captions) -> Vec<f64> {
-    score(captions, &GramFrequencies::of(captions))
+    score(captions, captions.n_images() as u64, frequency::of_references(captions))
 }
 
-fn score(captions: &Captions, frequencies: &GramFrequencies) -> Vec<f64> {
-    let score = |image: &ImageWords| {
-        let hypothesis = Weighted::of(&image.hypothesis, frequencies);
-        let similarities = image
-            .references
-            .iter()
-            .map(|reference| hypothesis.similarity(&Weighted::of(reference, frequencies)));
+fn score(captions: &Captions, n_images: u64, frequencies: Vec<ImageFrequencies>) -> Vec<f64> {
+    let log_images = (n_images as f64).ln();
+    let score = |(image, frequencies): (&ImageWords, ImageFrequencies)| {
+        let inverse = InverseFrequencies::new(log_images, &frequencies);
+        let hypothesis = Weighted::of(&image.hypothesis, &inverse);
+        let similarities = (image.references.iter())
+            .map(|reference| hypothesis.similarity(&Weighted::of(reference, &inverse)));
         SCALE * similarities.sum::<f64>() / image.references.len() as f64
     };
-    captions.words().par_iter().map(score).collect()
+    captions.words().par_iter().zip(frequencies).map(score).collect()
+}
+
+/// For n = 1 to 4: the n-grams of an image, sorted, with their idf.
+struct InverseFrequencies([Vec<(Gram, f64)>; MAX_N]);
+
+impl InverseFrequencies {
+    fn new(log_images: f64, frequencies: &ImageFrequencies) -> Self {
+        let ImageFrequencies { grams, frequencies } = frequencies;
+        let mut start = 0;
+        Self(std::array::from_fn(|order| {
+            // sorted, n-grams of one n stand together: a word more is 32 bits more
+            let is_shorter = |gram: &Gram| gram >> (32 * order) >> 32 == 0;
+            let end = if order + 1 == MAX_N { grams.len() } else { grams.partition_point(is_shorter) };
+            let idf = |frequency: u64| log_images - (frequency.max(1) as f64).ln();
+            let entries = grams[start..end].iter().zip(&frequencies[start..end]);
+            start = end;
+            entries.map(|(&gram, &frequency)| (gram, idf(frequency))).collect()
+        }))
+    }
 }
 
 /// A caption's tf-idf vectors.
@@ -160,15 +85,13 @@ struct Weighted {
 }
 
 impl Weighted {
-    fn of(caption: &[u32], frequencies: &GramFrequencies) -> Self {
+    /// The caption is one of the image's.
+    fn of(caption: &[u32], inverse: &InverseFrequencies) -> Self {
         let n_grams = NGrams::of(caption);
-        let log_images = (frequencies.n_images as f64).ln();
-        let weights = n_grams.counts.map(|counts| {
-            let weigh = |(gram, count): (Gram, u32)| {
-                let frequency = frequencies.get(gram).max(1);
-                (gram, f64::from(count) * (log_images - (frequency as f64).ln()))
-            };
-            counts.into_iter().map(weigh).collect::<Vec<_>>()
+        let weights = std::array::from_fn(|order| {
+            let with_idf = shared(&n_grams.counts[order], &inverse.0[order]);
+            let weights = with_idf.map(|(count, idf)| f64::from(count) * idf);
+            n_grams.counts[order].iter().map(|&(gram, _)| gram).zip(weights).collect::<Vec<_>>()
         });
         let norms = std::array::from_fn(|order| {
             weights[order].iter().map(|(_, weight)| weight * weight).sum::<f64>().sqrt()
@@ -193,6 +116,8 @@ impl Weighted {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod bleu;
 mod cider;
+mod frequency;
 mod lexer;
 mod n_gram;
 mod rouge;
@@ -10,7 +11,8 @@ mod tokenizer;
 use rayon::prelude::*;
 
 pub use bleu::{BLEU, Bleu, ReferenceLength};
-pub use cider::{CIDER_D, DocumentFrequencies, cider_d};
+pub use cider::{CIDER_D, cider_d};
+pub use frequency::DocumentFrequencies;
 pub use rouge::{ROUGE_L, rouge_l};
 pub use tokenizer::{TOKENIZER, tokenize};
 
