@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+mod features;
 mod import;
 
 /// Make corpora of raw files
@@ -16,11 +17,13 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Features(features::Args),
     Import(import::Args),
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     match args.command {
+        Command::Features(args) => features::run(&args),
         Command::Import(args) => import::run(&args),
     }
 }
