@@ -104,10 +104,8 @@ fn rotation(pixels: &Pixels, degrees: f64) -> [f64; 6] {
 fn blend(pixels: &Pixels, other: impl Fn(usize) -> [u8; 3], factor: f32) -> Pixels {
     let mut rgb = Vec::with_capacity(pixels.rgb.len());
     for at in (0..pixels.rgb.len()).step_by(3) {
-        let from = other(at);
-        for channel in 0..3 {
-            let start = f32::from(from[channel]);
-            rgb.push((start + factor * (f32::from(pixels.rgb[at + channel]) - start)) as u8);
+        for (start, value) in other(at).map(f32::from).into_iter().zip(&pixels.rgb[at..at + 3]) {
+            rgb.push((start + factor * (f32::from(*value) - start)) as u8);
         }
     }
     Pixels { rgb, ..*pixels }

@@ -4,6 +4,7 @@
 use clap::Subcommand;
 
 mod diff;
+mod features;
 mod fetch;
 mod folder;
 mod import;
@@ -41,11 +42,13 @@ enum Command {
     Validate(validate::Args),
     Diff(diff::Args),
     Sample(sample::Args),
+    Features(features::Args),
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     match args.command {
         Command::Fetch(args) => fetch::run(&args),
+        Command::Features(args) => features::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Stats(args) => stats::run(&args),
