@@ -72,7 +72,7 @@ pub(super) fn read(dir: &Path) -> Failures {
         }
     }
     failures.kinds = kinds.into_iter().filter(|(kind, _)| !kind.is_empty()).collect();
-    failures.kinds.sort_by(|a, b| b.1.cmp(&a.1));
+    failures.kinds.sort_by_key(|kind| std::cmp::Reverse(kind.1));
     failures
 }
 
