@@ -315,7 +315,8 @@ fn an_import_is_planned_done_and_told() {
     assert!(made.status.success(), "{}", stderr(&made));
     let told = stdout(&made);
     assert!(
-        told.contains("failed: 1, named in ") && told.contains("manifest.jsonl line 2: unknown key `txt`"),
+        told.contains("failed: 1, named in ")
+            && told.contains("manifest.jsonl line 2 (\"000000002\"): unknown key `txt`"),
         "{told}"
     );
     assert!(out.join("ledger.jsonl").exists() && !told.contains("licence: unknown"), "{told}");
