@@ -25,9 +25,9 @@ pub(crate) enum MediaError {
     #[error("neither a picture nor a recording: {image}; {audio}")]
     Neither {
         /// Why it is no picture.
-        image: ImageError,
+        image: Box<ImageError>,
         /// Why it is no recording.
-        audio: AudioError,
+        audio: Box<AudioError>,
     },
 }
 
@@ -81,7 +81,9 @@ pub(crate) fn read_media(
         Ok(pixels) => Ok(Media::Picture(pixels)),
         Err(image @ ImageError::UnknownFormat { .. }) => match recording(&bytes, &extension, pipeline) {
             Ok(recording) => Ok(Media::Recording(recording)),
-            Err(audio @ AudioError::UnknownFormat { .. }) => Err(MediaError::Neither { image, audio }),
+            Err(audio @ AudioError::UnknownFormat { .. }) => {
+                Err(MediaError::Neither { image: Box::new(image), audio: Box::new(audio) })
+            }
             Err(audio) => Err(audio.into()),
         },
         Err(image) => Err(image.into()),

@@ -120,7 +120,8 @@ pub enum TrainError {
 /// A library's error whose hint becomes the program's.
 #[derive(Debug)]
 pub struct Hinted<E> {
-    error: E,
+    /// Boxed: a broken file's error says a lot, and most results are good.
+    error: Box<E>,
     hint: Option<String>,
 }
 
@@ -140,13 +141,13 @@ impl<E: std::error::Error> Diagnostic for Hinted<E> {
 
 impl From<LoaderError> for TrainError {
     fn from(error: LoaderError) -> Self {
-        Self::Loader(Hinted { hint: error.hint(), error })
+        Self::Loader(Hinted { hint: error.hint(), error: Box::new(error) })
     }
 }
 
 impl From<ImportError> for TrainError {
     fn from(error: ImportError) -> Self {
-        Self::Import(Hinted { hint: error.hint(), error })
+        Self::Import(Hinted { hint: error.hint(), error: Box::new(error) })
     }
 }
 
