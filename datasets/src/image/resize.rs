@@ -78,10 +78,10 @@ pub fn crop_resize(pixels: &Pixels, crop: CropBox, width: usize, height: usize) 
 
 /// Cuts a rectangle out and brings it to a size.
 ///
-/// Horizontally first, then vertically, rounding between: that is what Pillow does, and the result is within 2 levels
-/// of its filter of the same name, but for up to 5 of 1000 values at hard edges of pictures of a few pixels, which were
-/// seen up to 7 levels off. The box filter jumps besides: where a pixel's middle falls on a box's very edge, rounding
-/// errors decide there and here whether it counts.
+/// Horizontally first, then vertically, rounding between, as Pillow does; the result is within 2 levels of its filter of
+/// the same name. Two exceptions: at some sizes Pillow 13 goes vertically first, and at hard edges the rounding between
+/// the passes then shows (up to 7 levels were seen); and the box filter jumps, so that where a pixel's middle falls on a
+/// box's very edge, rounding errors decide there and here whether it counts.
 ///
 /// # Panics
 /// If a side is 0 or the rectangle is empty.

@@ -6,7 +6,8 @@ use crate::golden;
 
 /// Of 255. Both round twice, after each direction, with weights of another precision.
 const RESIZE_LEVELS: u8 = 2;
-/// Of 1000 values so many may be further off, by up to `RARE_LEVELS`: at hard edges, in pictures of a few pixels.
+/// Of 1000 values so many may be further off, by up to `RARE_LEVELS`: Pillow 13 goes vertically first at some sizes, among
+/// them one of the cases, and rounding between the passes shows at hard edges.
 const RARE_PER_MILLE: usize = 5;
 const RARE_LEVELS: u8 = 8;
 /// Pillow's smoothing and blending use 32-bit floats.
