@@ -78,16 +78,16 @@ pub fn crop_resize(pixels: &Pixels, crop: CropBox, width: usize, height: usize) 
 
 /// Cuts a rectangle out and brings it to a size.
 ///
-/// Horizontally first, then vertically, rounding between, as Pillow does; the result is within 2 levels of its filter of
-/// the same name. Two exceptions: at some sizes Pillow 13 goes vertically first, and at hard edges the rounding between
-/// the passes then shows (up to 7 levels were seen); and the box filter jumps, so that where a pixel's middle falls on a
-/// box's very edge, rounding errors decide there and here whether it counts.
+/// Horizontally first, then vertically, rounding between: that is what Pillow has done for long, and the result is within
+/// 2 levels of its filter of the same name. Two exceptions: Pillow 13 goes vertically first at some sizes, which shows by
+/// up to 7 levels at hard edges; and the box filter jumps, so that where a pixel's middle falls on a box's very edge,
+/// rounding errors decide there and here whether it counts.
 ///
 /// # Panics
 /// If a side is 0 or the rectangle is empty.
 ///
 /// # Reference
-/// Pillow 13, `Image.resize(size, resample, box)`.
+/// Pillow 11.3, `Image.resize(size, resample, box)`.
 pub fn crop_resize_by(filter: Filter, pixels: &Pixels, crop: CropBox, width: usize, height: usize) -> Pixels {
     assert!(width > 0 && height > 0, "a picture of {width}x{height} does not exist");
     assert!(crop.width > 0.0 && crop.height > 0.0, "the rectangle {crop:?} is empty");

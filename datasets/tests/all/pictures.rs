@@ -6,10 +6,6 @@ use crate::golden;
 
 /// Of 255. Both round twice, after each direction, with weights of another precision.
 const RESIZE_LEVELS: u8 = 2;
-/// Of 1000 values so many may be further off, by up to `RARE_LEVELS`: Pillow 13 goes vertically first at some sizes, among
-/// them one of the cases, and rounding between the passes shows at hard edges.
-const RARE_PER_MILLE: usize = 5;
-const RARE_LEVELS: u8 = 8;
 /// Pillow's smoothing and blending use 32-bit floats.
 const OPERATION_LEVELS: u8 = 1;
 
@@ -26,13 +22,11 @@ fn picture(width: usize, height: usize) -> Pixels {
 /// The golden pictures, one after the other.
 struct Expected {
     rest: Vec<u8>,
-    n_compared: usize,
-    n_far: usize,
 }
 
 impl Expected {
     fn new(rest: Vec<u8>) -> Self {
-        Self { rest, n_compared: 0, n_far: 0 }
+        Self { rest }
     }
 
     fn compare(&mut self, got: &Pixels, levels: u8, what: &str) {
@@ -48,11 +42,7 @@ impl Expected {
             .max_by_key(|(_, difference)| *difference)
             .expect("no picture is empty");
         let (row, column) = (at / 3 / got.width, at / 3 % got.width);
-        let is_far = |(a, b): &(&u8, &u8)| a.abs_diff(**b) > levels;
-        self.n_far += got.rgb.iter().zip(&expected).filter(is_far).count();
-        self.n_compared += expected.len();
-        let bound = levels.saturating_add(RARE_LEVELS - RESIZE_LEVELS);
-        assert!(largest <= bound, "off by {largest} levels at row {row}, column {column}: {what}");
+        assert!(largest <= levels, "off by {largest} levels at row {row}, column {column}: {what}");
     }
 }
 
@@ -100,8 +90,6 @@ fn resizing_is_pillows_within_two_levels() {
         }
     }
     assert!(golden.rest.is_empty(), "{} values too many", golden.rest.len());
-    let Expected { n_far, n_compared, .. } = golden;
-    assert!(n_far * 1000 <= n_compared * RARE_PER_MILLE, "{n_far} of {n_compared} values are further off");
 }
 
 #[test]
@@ -133,7 +121,6 @@ fn single_changes_are_torchvisions_within_a_level() {
         golden.compare(&got, OPERATION_LEVELS, &format!("{operation:?}"));
     }
     assert!(golden.rest.is_empty(), "{} values too many", golden.rest.len());
-    assert_eq!(golden.n_far, 0);
 }
 
 #[test]

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """Writes resize.npy and operations.npy: pictures by Pillow and torchvision, all cases behind each other.
 
-    pip install numpy==2.4.6 pillow==13.0.0 torch==2.11.0 torchvision==0.26.0
+    pip install numpy==2.4.6 pillow==11.3.0 torch==2.11.0 torchvision==0.26.0
     python3 pictures.py
+
+Pillow 11, not 13: from then on the vertical pass comes first at some sizes, while models were trained on pictures that were
+resized horizontally first.
 
 The cases stand in datasets/tests/all/pictures.rs too, in the same order.
 """
