@@ -6,6 +6,7 @@ use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 use serde::{Deserialize, Serialize};
 
+use super::triangle::Triangle;
 use super::{Frames, RATE_HZ};
 
 /// 25 ms at 16 kHz.
@@ -79,13 +80,7 @@ pub struct Fbank {
     options: FbankOptions,
     fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
-    filters: Vec<Filter>,
-}
-
-/// A triangle over neighbouring bins.
-struct Filter {
-    first_bin: usize,
-    weights: Vec<f32>,
+    filters: Vec<Triangle>,
 }
 
 impl Fbank {
@@ -140,10 +135,7 @@ impl Fbank {
                 *power = re * re + im * im;
             }
             for filter in &self.filters {
-                let bins = &power[filter.first_bin..filter.first_bin + filter.weights.len()];
-                let energy: f32 =
-                    bins.iter().zip(&filter.weights).map(|(power, weight)| power * weight).sum();
-                values.push(energy.max(FLOOR).ln());
+                values.push(filter.energy(&power).max(FLOOR).ln());
             }
         }
         Frames { values, n_frames, n_mels: self.n_mels }
@@ -182,7 +174,7 @@ impl Fbank {
 }
 
 /// Triangles of height 1 that are even on Kaldi's mel scale, and straight on it rather than in Hz.
-fn mel_filters(n_mels: usize) -> Vec<Filter> {
+fn mel_filters(n_mels: usize) -> Vec<Triangle> {
     let nyquist_hz = f64::from(RATE_HZ) / 2.0;
     let bin_hz = f64::from(RATE_HZ) / N_FFT as f64;
     let lowest = hz_to_mel(LOWEST_HZ);
@@ -195,10 +187,7 @@ fn mel_filters(n_mels: usize) -> Vec<Filter> {
     (0..n_mels)
         .map(|band| {
             let weights: Vec<f32> = (0..N_BINS).map(|bin| triangle(band, bin) as f32).collect();
-            // with many bands some triangles fall between two bins and stay empty
-            let first_bin = weights.iter().position(|w| *w > 0.0).unwrap_or(0);
-            let end = weights.iter().rposition(|w| *w > 0.0).map_or(first_bin, |last| last + 1);
-            Filter { first_bin, weights: weights[first_bin..end].to_vec() }
+            Triangle::new(&weights)
         })
         .collect()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use realfft::num_complex::Complex;
 use realfft::{RealFftPlanner, RealToComplex};
 
+use super::triangle::Triangle;
 use super::{Frames, RATE_HZ};
 
 /// 25 ms at 16 kHz.
@@ -32,13 +33,7 @@ pub struct LogMel {
     n_mels: usize,
     fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
-    filters: Vec<Filter>,
-}
-
-/// A triangle over neighbouring bins.
-struct Filter {
-    first_bin: usize,
-    weights: Vec<f32>,
+    filters: Vec<Triangle>,
 }
 
 impl LogMel {
@@ -93,10 +88,7 @@ impl LogMel {
                 *power = re * re + im * im;
             }
             for filter in &self.filters {
-                let bins = &power[filter.first_bin..filter.first_bin + filter.weights.len()];
-                let energy: f32 =
-                    bins.iter().zip(&filter.weights).map(|(power, weight)| power * weight).sum();
-                let value = energy.max(FLOOR).log10();
+                let value = filter.energy(&power).max(FLOOR).log10();
                 loudest = loudest.max(value);
                 values.push(value);
             }
@@ -130,7 +122,7 @@ fn reflect(samples: &[f32]) -> Vec<f32> {
 ///
 /// # Reference
 /// librosa 0.11, `filters.mel(sr=16000, n_fft=400, n_mels=n_mels)`.
-fn mel_filters(n_mels: usize) -> Vec<Filter> {
+fn mel_filters(n_mels: usize) -> Vec<Triangle> {
     let nyquist_hz = f64::from(RATE_HZ) / 2.0;
     let highest = hz_to_mel(nyquist_hz);
     let edges_hz: Vec<f64> =
@@ -146,10 +138,7 @@ fn mel_filters(n_mels: usize) -> Vec<Filter> {
         .windows(3)
         .map(|edges| {
             let weights: Vec<f32> = (0..N_BINS).map(|bin| triangle(edges, bin) as f32).collect();
-            // with many bands some triangles fall between two bins and stay empty
-            let first_bin = weights.iter().position(|w| *w > 0.0).unwrap_or(0);
-            let end = weights.iter().rposition(|w| *w > 0.0).map_or(first_bin, |last| last + 1);
-            Filter { first_bin, weights: weights[first_bin..end].to_vec() }
+            Triangle::new(&weights)
         })
         .collect()
 }

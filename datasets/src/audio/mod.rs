@@ -11,6 +11,7 @@ mod resample;
 mod spec_augment;
 mod stream;
 mod transform;
+mod triangle;
 mod wav;
 
 pub use augment::AudioAugment;
