@@ -5,10 +5,12 @@
 //! | `folder` | a folder of published files, out of which no name leads |
 //! | `checkpoint` | the tensors of such a folder, over one or many files |
 //! | `safetensors`, `torch` | the two formats of those files |
+//! | `mapping` | published names, shapes and orders against a module's parameters |
 
 mod checkpoint;
 mod error;
 mod folder;
+pub mod mapping;
 mod safetensors;
 mod torch;
 mod values;
