@@ -86,6 +86,27 @@ impl PublishedFolder {
         Ok(Some(path))
     }
 
+    /// The folder of that name within it, if there is one. Links in it may lead where those of this folder may.
+    ///
+    /// # Errors
+    /// When the name or a link leads out of the folder, or what bears it is no folder.
+    pub fn subfolder(&self, name: &str) -> Result<Option<Self>, CheckpointError> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Ok(None);
+        }
+        let mut folder = Self::open(&path)?;
+        if folder.roots[0].parent() != Some(&self.roots[0]) || Path::new(name).components().count() != 1 {
+            return Err(CheckpointError::Outside {
+                path: self.path.clone(),
+                place: format!("folder {}", quoted(name)),
+                got: quoted(name),
+            });
+        }
+        folder.roots.extend(self.roots.iter().cloned());
+        Ok(Some(folder))
+    }
+
     /// The file of that name.
     ///
     /// # Errors

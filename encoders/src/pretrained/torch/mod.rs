@@ -15,7 +15,7 @@ use memmap2::Mmap;
 use super::checkpoint::StoredTensor;
 use super::error::{CheckpointError, quoted};
 use super::folder;
-use super::safetensors::not_floats;
+use super::safetensors::{not_floats, release};
 use super::values;
 use archive::Members;
 use state::View;
@@ -53,6 +53,7 @@ impl TorchFile {
             values::decoder(tensor.dtype).ok_or_else(|| not_floats(&self.path, name, tensor.dtype))?;
         let mut out = Vec::with_capacity(tensor.n_elements());
         view.for_each_run(&tensor.shape, tensor.dtype.bitsize() / 8, |run| decode(&self.map[run], &mut out));
+        release(&self.map, view.storage());
         Ok(Some(out))
     }
 }

@@ -53,6 +53,10 @@ pub(super) struct View {
 }
 
 impl View {
+    pub(super) fn storage(&self) -> &Range<usize> {
+        &self.storage
+    }
+
     /// Calls `visit` with the bytes of each run of values that lie behind one another, in the order of the tensor.
     pub(super) fn for_each_run(&self, shape: &[usize], n_bytes: usize, mut visit: impl FnMut(Range<usize>)) {
         if shape.contains(&0) {
