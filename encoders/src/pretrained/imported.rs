@@ -19,6 +19,9 @@ use super::config::PublishedConfig;
 use super::error::{CheckpointError, quoted};
 use super::folder::PublishedFolder;
 
+#[cfg(test)]
+mod tests;
+
 /// What makes a folder an imported model.
 const MANIFEST: &str = "triptych.json";
 
@@ -50,8 +53,8 @@ impl ImportedFolder {
         path.join(MANIFEST).is_file()
     }
 
-    /// Makes the folder `out`: copies what belongs to the checkpoint in `source`, and has `write_weights` write the file of
-    /// weights. A crash at any instant leaves either the whole folder or none of that name.
+    /// Makes the folder `out`: copies what belongs to the checkpoint in `source`, checks that the tokenizer has at most
+    /// `n_vocab` tokens, and has `write_weights` write the file of weights. A crash at any instant leaves either the whole folder or none of that name.
     ///
     /// # Errors
     /// When there is something at `out` already, or a file cannot be read or written.
@@ -60,9 +63,13 @@ impl ImportedFolder {
         family: &str,
         source: &PublishedFolder,
         config: &PublishedConfig,
+        n_vocab: Option<usize>,
         write_weights: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Self, E> {
         publish_folder(out, |part| -> Result<(), E> {
+            if let Some(n_vocab) = n_vocab {
+                companions::check_tokenizer(source, n_vocab)?;
+            }
             let mut files = companions::copy(source, part)?;
             let weights = part.join(WEIGHTS);
             write_weights(&weights)?;

@@ -4,40 +4,51 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 
 use burn::module::Module;
 use burn::prelude::*;
 use serde_json::{Map, json};
 
-use super::import::shares;
-use super::layout::Layout;
-use super::rule::{Mapping, Part};
+use super::import::{needed, shares};
+use super::part::Part;
+use super::rule::Mapping;
 use super::{MappingError, module};
 use crate::pretrained::CheckpointError;
 
-/// A tensor as it will be written.
+/// A published tensor as it will be written, the pieces one behind the other.
 struct Outgoing<'a> {
-    /// Of the published tensor.
     shape: Vec<usize>,
-    layout: &'a Layout,
+    pieces: Vec<Piece<'a>>,
+}
+
+/// What a part of a parameter holds of a published tensor.
+struct Piece<'a> {
+    part: &'a Part,
+    /// Which of the part's tensors it is.
+    tensor_idx: usize,
+    /// Shape of the part in our parameter.
+    share: Vec<usize>,
     /// Our parameter, flattened, and its last axis.
     parameter: &'a Tensor<1>,
     width: usize,
-    /// Which columns of the parameter it takes.
-    columns: std::ops::Range<usize>,
+    /// Which columns of the parameter the part takes.
+    columns: Range<usize>,
+    /// Which of the tensor's values these are.
+    range: Range<usize>,
 }
 
-impl Outgoing<'_> {
+impl Piece<'_> {
     fn values(&self) -> Option<Vec<f32>> {
         let values = self.parameter.to_data().try_to_vec::<f32>().ok()?;
         let ours = columns(values, self.width, &self.columns);
-        Some(self.layout.export(ours, &self.shape))
+        Some(self.part.export(&self.share, ours, self.tensor_idx))
     }
 }
 
 /// Some columns of rows of `width` values.
-fn columns(values: Vec<f32>, width: usize, columns: &std::ops::Range<usize>) -> Vec<f32> {
+fn columns(values: Vec<f32>, width: usize, columns: &Range<usize>) -> Vec<f32> {
     if columns.len() == width {
         return values;
     }
@@ -54,27 +65,32 @@ impl Mapping {
     pub fn export<M: Module>(&self, model: &M, path: &Path) -> Result<(), MappingError> {
         let parameters = module::parameters(model);
         let shapes = parameters.iter().map(|(path, (shape, _))| (path.clone(), shape.clone())).collect();
-        let mut outgoing = BTreeMap::new();
+        let mut outgoing: BTreeMap<&str, Outgoing<'_>> = BTreeMap::new();
         for (ours, rule) in self.rules_by_path(&shapes)? {
             let (shape, parameter) = &parameters[ours];
             let width = shape.last().copied().unwrap_or(1);
             let share_width = width / rule.parts.len().max(1);
             for (part_idx, (part, share)) in rule.parts.iter().zip(shares(rule, shape)?).enumerate() {
                 let columns = part_idx * share_width..(part_idx + 1) * share_width;
-                let (published, layout) = match part {
-                    Part::Tensor(published, layout) => (published, layout),
-                    Part::WithoutEffect => continue,
-                    Part::Zeros => {
-                        check_zeros(ours, parameter, width, &columns)?;
-                        continue;
-                    }
-                };
-                let shape = layout.published_shape(&share).ok_or_else(|| MappingError::Layout {
-                    path: ours.to_owned(),
-                    shape: share,
-                    published: published.clone(),
-                })?;
-                outgoing.insert(published.as_str(), Outgoing { shape, layout, parameter, width, columns });
+                if *part == Part::Zeros {
+                    check_zeros(ours, parameter, width, &columns)?;
+                }
+                for (tensor_idx, needed) in needed(part, &share, ours)?.into_iter().enumerate() {
+                    let (share, columns, range) = (share.clone(), columns.clone(), needed.range);
+                    outgoing
+                        .entry(needed.name)
+                        .or_insert_with(|| Outgoing { shape: needed.shape, pieces: Vec::new() })
+                        .pieces
+                        .push(Piece { part, tensor_idx, share, parameter, width, columns, range });
+                }
+            }
+        }
+        for (published, tensor) in &mut outgoing {
+            tensor.pieces.sort_by_key(|piece| piece.range.start);
+            let is_next = |end: usize, piece: &Piece| (piece.range.start == end).then_some(piece.range.end);
+            let end = tensor.pieces.iter().try_fold(0, is_next);
+            if end != Some(tensor.shape.iter().product()) {
+                return Err(MappingError::Incomplete { published: (*published).to_owned() });
             }
         }
         write(path, &outgoing).map_err(|source| CheckpointError::io("write", path, source).into())
@@ -85,7 +101,7 @@ fn check_zeros(
     path: &str,
     parameter: &Tensor<1>,
     width: usize,
-    at: &std::ops::Range<usize>,
+    at: &Range<usize>,
 ) -> Result<(), MappingError> {
     let values = parameter.to_data().try_to_vec::<f32>().unwrap_or_default();
     match columns(values, width, at).iter().find(|value| **value != 0.0) {
@@ -117,9 +133,8 @@ fn write(path: &Path, tensors: &BTreeMap<&str, Outgoing<'_>>) -> io::Result<()> 
     let mut writer = BufWriter::with_capacity(1 << 20, file.as_file());
     writer.write_all(&(header.len() as u64).to_le_bytes())?;
     writer.write_all(&header)?;
-    for tensor in tensors.values() {
-        let values =
-            tensor.values().ok_or_else(|| io::Error::other("a parameter is not in 32-bit floats"))?;
+    for piece in tensors.values().flat_map(|tensor| &tensor.pieces) {
+        let values = piece.values().ok_or_else(|| io::Error::other("a parameter is not in 32-bit floats"))?;
         for value in values {
             writer.write_all(&value.to_le_bytes())?;
         }

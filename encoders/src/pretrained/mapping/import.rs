@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use burn::module::Module;
 
 use super::mismatch::{Mismatch, MismatchKind, MismatchRow};
-use super::rule::{Mapping, Part, Rule};
+use super::part::{Needed, Part};
+use super::rule::{Mapping, Rule};
 use super::{MappingError, module};
 use crate::pretrained::Checkpoint;
 use crate::pretrained::values;
@@ -55,28 +56,25 @@ impl Mapping {
         let (mut n_wanted, mut n_fitting) = (0, 0);
         for (path, rule) in &rules {
             let shares = shares(rule, &shapes[*path])?;
-            let mut sources = Vec::new();
+            let (mut sources, mut fits) = (Vec::new(), true);
             for (part, share) in rule.parts.iter().zip(shares) {
-                let Part::Tensor(published, layout) = part else {
-                    sources.push(Source { name: None, shape: share });
-                    continue;
-                };
-                n_wanted += 1;
-                let shape = layout.published_shape(&share).ok_or_else(|| MappingError::Layout {
-                    path: rule.ours.clone(),
-                    shape: share,
-                    published: published.clone(),
-                })?;
-                let name = names.find(published);
-                used.extend(name.iter().cloned());
-                let Err(row) = check(checkpoint, &names.canonical(published), name.as_deref(), &shape) else {
-                    n_fitting += 1;
-                    sources.push(Source { name, shape });
-                    continue;
-                };
-                rows.push(row);
+                let mut found = Vec::new();
+                for needed in needed(part, &share, path)? {
+                    n_wanted += 1;
+                    let name = names.find(needed.name);
+                    used.extend(name.iter().cloned());
+                    match check(checkpoint, &names.canonical(needed.name), name, &needed.shape) {
+                        Ok(name) => found.push(name),
+                        Err(row) => {
+                            fits = false;
+                            rows.push(row);
+                        }
+                    }
+                }
+                n_fitting += found.len();
+                sources.push(Source { names: found, shape: share });
             }
-            if sources.len() == rule.parts.len() {
+            if fits {
                 fitting.insert(path, sources);
             }
         }
@@ -104,7 +102,7 @@ impl Mapping {
         let left = rules.keys().filter(|path| !fitting.contains_key(**path)).map(|path| (*path).to_owned());
         let imported = Imported {
             n_parameters: fitting.len(),
-            n_tensors: fitting.values().flatten().filter(|source| source.name.is_some()).count(),
+            n_tensors: fitting.values().flatten().map(|source| source.names.len()).sum(),
             left: left.collect(),
             mismatches: rows,
             ignored,
@@ -155,9 +153,9 @@ impl Mapping {
     }
 }
 
-/// Where a part of a parameter comes from: a tensor and its shape, or nowhere and the shape of the share.
+/// Where a part of a parameter comes from: the names of its tensors, and its own shape.
 struct Source {
-    name: Option<String>,
+    names: Vec<String>,
     shape: Vec<usize>,
 }
 
@@ -194,24 +192,34 @@ fn row(kind: MismatchKind, name: &str, expected: String, got: String) -> Mismatc
     MismatchRow { kind, name: name.to_owned(), expected, got }
 }
 
-/// Whether a tensor is there and has this shape.
+/// The name of a tensor that is there and has this shape.
 fn check(
     checkpoint: &Checkpoint,
     wanted: &str,
-    name: Option<&str>,
+    name: Option<String>,
     shape: &[usize],
-) -> Result<(), MismatchRow> {
+) -> Result<String, MismatchRow> {
     let expected = format!("{shape:?}");
-    let Some((name, tensor)) = name.and_then(|name| Some((name, checkpoint.tensor(name)?))) else {
+    let Some((name, tensor)) = name.and_then(|name| checkpoint.tensor(&name).map(|tensor| (name, tensor)))
+    else {
         return Err(row(MismatchKind::Missing, wanted, expected, "none".to_owned()));
     };
     if tensor.shape != shape {
-        return Err(row(MismatchKind::Shape, name, expected, format!("{:?}", tensor.shape)));
+        return Err(row(MismatchKind::Shape, &name, expected, format!("{:?}", tensor.shape)));
     }
     if values::decoder(tensor.dtype).is_none() {
-        return Err(row(MismatchKind::Type, name, "floats".to_owned(), format!("{:?}", tensor.dtype)));
+        return Err(row(MismatchKind::Type, &name, "floats".to_owned(), format!("{:?}", tensor.dtype)));
     }
-    Ok(())
+    Ok(name)
+}
+
+/// The published tensors of a part of a parameter.
+pub(super) fn needed<'a>(
+    part: &'a Part,
+    share: &[usize],
+    path: &str,
+) -> Result<Vec<Needed<'a>>, MappingError> {
+    part.needed(share).ok_or_else(|| MappingError::Layout { path: path.to_owned(), shape: share.to_vec() })
 }
 
 /// The shape of each part's share of a parameter.
@@ -236,10 +244,8 @@ fn read(
     shape: &[usize],
 ) -> Result<Vec<f32>, MappingError> {
     let part = |part: &Part, source: &Source| -> Result<Vec<f32>, MappingError> {
-        match (part, &source.name) {
-            (Part::Tensor(_, layout), Some(name)) => Ok(layout.import(checkpoint.read(name)?, &source.shape)),
-            _ => Ok(vec![0.0; source.shape.iter().product()]),
-        }
+        let tensors = source.names.iter().map(|name| checkpoint.read(name)).collect::<Result<Vec<_>, _>>()?;
+        Ok(part.import(&source.shape, tensors))
     };
     if let ([only], [source]) = (rule.parts.as_slice(), sources) {
         return part(only, source);

@@ -6,6 +6,7 @@ mod import;
 mod layout;
 mod mismatch;
 mod module;
+mod part;
 mod rule;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,8 @@ mod tests;
 pub use import::{Completeness, Imported};
 pub use layout::Layout;
 pub use mismatch::{Mismatch, MismatchKind, MismatchRow};
-pub use rule::{Mapping, Part};
+pub use part::Part;
+pub use rule::Mapping;
 
 use super::CheckpointError;
 
@@ -52,13 +54,17 @@ pub enum MappingError {
         n: usize,
     },
     /// A parameter that cannot be laid out as declared.
-    #[error("parameter {path}: expected a shape that can be laid out as {published}, got {shape:?}")]
+    #[error("parameter {path}: expected a shape that can be laid out as declared, got {shape:?}")]
     Layout {
         /// Its path.
         path: String,
         /// The shape of the share that the published tensor makes up.
         shape: Vec<usize>,
-        /// The published tensor.
+    },
+    /// A published tensor of which the declared shares are not the whole.
+    #[error("published tensor {published}: expected declarations of all of its shares, got some")]
+    Incomplete {
+        /// Its name.
         published: String,
     },
     /// A parameter for which the published model has no place.

@@ -1,18 +1,7 @@
 //! One declaration for both directions: which published tensors make up which of our parameters.
 
 use super::layout::Layout;
-
-/// A published tensor, or the lack of one, that makes up a parameter or a share of its last axis.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// The tensor of that name.
-    Tensor(String, Layout),
-    /// Zeros: the published model does without. On export our values must be zeros too.
-    Zeros,
-    /// Zeros, of which our values may be anything, as they have no effect: they are left out on export. The bias of an
-    /// attention's keys is such, for it adds the same to all scores of a query.
-    WithoutEffect,
-}
+use super::part::Part;
 
 /// A parameter and what makes it up, each part an equal share of its last axis.
 #[derive(Clone, Debug, PartialEq, Eq)]

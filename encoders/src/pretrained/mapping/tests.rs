@@ -245,3 +245,32 @@ fn gradients_of(model: &TextTransformer, gradients: &burn::tensor::Gradients) ->
     burn::module::Module::visit(model, &mut counter);
     counter.1
 }
+
+#[test]
+fn shares_of_one_tensor_go_to_several_parameters_and_come_from_all_of_them() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("model.safetensors");
+    let with_norms = |n: usize| {
+        let mut mapping = mapping();
+        mapping.rules.retain(|rule| !rule.ours.ends_with("attention_norm.gamma"));
+        for idx in 0..n {
+            let (published, layout) = ("encoder.norms".to_owned(), Layout::Same);
+            let share = Part::Share { published, layout, shares: idx..idx + 1, of: 2 };
+            mapping.parts(format!("transformer.blocks.{idx}.attention_norm.gamma"), [share]);
+        }
+        mapping
+    };
+    with_norms(2).export(&model(1), &path).expect("it is exported");
+    let checkpoint = Checkpoint::open_file(&path).expect("weights");
+    assert_eq!(checkpoint.tensor("encoder.norms").expect("it is there").shape, [32]);
+    let (back, _) = with_norms(2).import(model(2), &checkpoint, Completeness::Whole).expect("it fits");
+    assert_eq!(values(&back), values(&model(1)));
+
+    let mut half = with_norms(1);
+    half.same("transformer.blocks.1.attention_norm.gamma", "encoder.layer.1.before.weight");
+    let error = half.export(&model(1), &path).expect_err("half of it is declared");
+    assert!(
+        error.to_string().starts_with("published tensor encoder.norms: expected declarations of all"),
+        "{error}"
+    );
+}
