@@ -12,12 +12,18 @@ use burn::prelude::*;
 pub struct Initializer {
     state: u64,
     device: Device,
+    is_blank: bool,
 }
 
 impl Initializer {
     /// Starts from `seed`; parameters are created on `device`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { state: seed, device: device.clone() }
+        Self { state: seed, device: device.clone(), is_blank: false }
+    }
+
+    /// Draws nothing: where something random would stand there are zeros, for parameters that are all replaced.
+    pub fn zeros(device: &Device) -> Self {
+        Self { is_blank: true, ..Self::new(0, device) }
     }
 
     /// The device that parameters are created on.
@@ -27,12 +33,18 @@ impl Initializer {
 
     /// Normal with standard deviation `std`, redrawn outside two deviations (BERT, section A.2; ViT, appendix B).
     pub fn truncated_normal<const D: usize>(&mut self, shape: [usize; D], std: f32) -> Param<Tensor<D>> {
+        if self.is_blank {
+            return self.constant(shape, 0.0);
+        }
         let values = (0..shape.iter().product()).map(|_| self.truncated_draw() * std).collect();
         self.param(values, shape)
     }
 
     /// Uniform within `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010, equation 16).
     pub fn xavier_uniform(&mut self, fan_in: usize, fan_out: usize) -> Param<Tensor<2>> {
+        if self.is_blank {
+            return self.constant([fan_in, fan_out], 0.0);
+        }
         let bound = (6.0 / (fan_in + fan_out) as f32).sqrt();
         let values = (0..fan_in * fan_out).map(|_| (2.0 * self.uniform() - 1.0) * bound).collect();
         self.param(values, [fan_in, fan_out])

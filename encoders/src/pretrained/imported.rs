@@ -1,7 +1,7 @@
 //! A published model after its import: a folder that says what it is and whose files belong together.
 //!
 //! ```text
-//! triptych.json          family, published config, size and hash of every other file; written last
+//! triptych.json          family, our config and the published one, size and hash of every other file; written last
 //! weights.safetensors    32-bit floats under the names of our parameters, mapped into memory on load
 //! tokenizer.json ..      what came with the weights, as it was
 //! ```
@@ -36,8 +36,24 @@ const FORMAT: &str = "triptych-model-1";
 struct Manifest {
     format: String,
     family: String,
+    /// Our config.
+    model: Value,
+    /// The published one.
     config: Value,
     files: BTreeMap<String, FileRecord>,
+}
+
+/// What a model is.
+#[derive(Clone, Debug)]
+pub struct ModelDescription {
+    /// Its family's name.
+    pub family: &'static str,
+    /// Our config.
+    pub model: Value,
+    /// The published one.
+    pub config: PublishedConfig,
+    /// Token ids that it knows, where it reads or writes text.
+    pub n_vocab: Option<usize>,
 }
 
 /// An imported model's folder.
@@ -53,21 +69,20 @@ impl ImportedFolder {
         path.join(MANIFEST).is_file()
     }
 
-    /// Makes the folder `out`: copies what belongs to the checkpoint in `source`, checks that the tokenizer has at most
-    /// `n_vocab` tokens, and has `write_weights` write the file of weights. A crash at any instant leaves either the whole folder or none of that name.
+    /// Makes the folder `out`: copies what belongs to the checkpoint in `source`, checks that its tokenizer is no
+    /// larger than the model's vocabulary, and
+    /// has `write_weights` write the file of weights. A crash at any instant leaves either the whole folder or none of that name.
     ///
     /// # Errors
     /// When there is something at `out` already, or a file cannot be read or written.
     pub fn create<E: From<CheckpointError>>(
         out: &Path,
-        family: &str,
         source: &PublishedFolder,
-        config: &PublishedConfig,
-        n_vocab: Option<usize>,
+        description: ModelDescription,
         write_weights: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<Self, E> {
         publish_folder(out, |part| -> Result<(), E> {
-            if let Some(n_vocab) = n_vocab {
+            if let Some(n_vocab) = description.n_vocab {
                 companions::check_tokenizer(source, n_vocab)?;
             }
             let mut files = companions::copy(source, part)?;
@@ -77,8 +92,9 @@ impl ImportedFolder {
             files.insert(WEIGHTS.to_owned(), FileRecord { bytes, blake3: None });
             let manifest = Manifest {
                 format: FORMAT.to_owned(),
-                family: family.to_owned(),
-                config: Value::Object(config.table().clone()),
+                family: description.family.to_owned(),
+                model: description.model.clone(),
+                config: Value::Object(description.config.table().clone()),
                 files,
             };
             let path = part.join(MANIFEST);
@@ -144,6 +160,11 @@ impl ImportedFolder {
     /// The family's name.
     pub fn family(&self) -> &str {
         &self.manifest.family
+    }
+
+    /// Our config.
+    pub fn model(&self) -> &Value {
+        &self.manifest.model
     }
 
     /// The published `config.json`.

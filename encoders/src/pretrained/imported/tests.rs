@@ -21,7 +21,8 @@ fn published(tokenizer: &str) -> (tempfile::TempDir, PublishedFolder) {
 
 fn create(out: &Path, source: &PublishedFolder, n_vocab: usize) -> Result<ImportedFolder, CheckpointError> {
     let config = PublishedConfig::open(source)?;
-    ImportedFolder::create(out, "bert", source, &config, Some(n_vocab), |path| {
+    let description = ModelDescription { family: "bert", model: json!({}), config, n_vocab: Some(n_vocab) };
+    ImportedFolder::create(out, source, description, |path| {
         fs::write(path, "weights").map_err(|e| CheckpointError::io("write", path, e))
     })
 }

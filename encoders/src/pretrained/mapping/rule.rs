@@ -27,6 +27,15 @@ impl Mapping {
         Self::default()
     }
 
+    /// Every parameter of a module under its own path.
+    pub fn own<M: burn::module::Module>(model: &M) -> Self {
+        let mut mapping = Self::new();
+        for path in super::module::parameters(model).into_keys() {
+            mapping.same(path.clone(), path);
+        }
+        mapping
+    }
+
     /// The parameter at `ours` is made up of `parts`, side by side along its last axis.
     pub fn parts(&mut self, ours: impl Into<String>, parts: impl Into<Vec<Part>>) {
         self.rules.push(Rule { ours: ours.into(), parts: parts.into() });
