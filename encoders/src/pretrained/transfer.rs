@@ -14,6 +14,9 @@ use super::mapping::{Completeness, Imported, Mapping, MappingError};
 use crate::ConfigError;
 use crate::layers::initializer::Initializer;
 
+#[cfg(test)]
+mod tests;
+
 /// Why a published model cannot be taken in, loaded or given out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

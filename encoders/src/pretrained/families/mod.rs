@@ -1,6 +1,10 @@
-//! The families of published models: their configs, their modules and the names of their tensors.
+//! The families of published models: their configs, their modules and the names of their tensors. One file a family, and
+//! one line in [`FAMILIES`].
+
+mod registry;
 
 use burn::module::Module;
+pub use registry::{FAMILIES, FamilyEntry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

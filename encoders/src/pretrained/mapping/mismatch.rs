@@ -21,15 +21,15 @@ pub enum MismatchKind {
     Unused,
 }
 
-impl MismatchKind {
-    fn noun(self) -> &'static str {
-        match self {
+impl fmt::Display for MismatchKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
             Self::Missing => "missing",
             Self::Shape => "of another shape",
             Self::Type => "of another type",
             Self::Tied => "not what it is tied to",
             Self::Unused => "unused",
-        }
+        })
     }
 }
 
@@ -67,7 +67,7 @@ impl fmt::Display for Mismatch {
         kinds.dedup();
         for &kind in &kinds {
             let n = rows.iter().filter(|row| row.kind == kind).count();
-            write!(f, ", {n} {}", kind.noun())?;
+            write!(f, ", {n} {kind}")?;
         }
         let shown = |kind| rows.iter().filter(move |row| row.kind == kind).take(MOST_ROWS);
         let all = || kinds.iter().flat_map(|&kind| shown(kind));
@@ -81,7 +81,7 @@ impl fmt::Display for Mismatch {
             }
             let n = rows.iter().filter(|row| row.kind == kind).count();
             if n > MOST_ROWS {
-                write!(f, "\n  and {} more {}", n - MOST_ROWS, kind.noun())?;
+                write!(f, "\n  and {} more {kind}", n - MOST_ROWS)?;
             }
         }
         Ok(())

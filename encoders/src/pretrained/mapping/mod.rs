@@ -19,6 +19,15 @@ pub use rule::Mapping;
 
 use super::CheckpointError;
 
+/// Every parameter's values by its path, for tests.
+#[cfg(test)]
+pub(super) fn named_values<M: burn::module::Module>(
+    model: &M,
+) -> std::collections::BTreeMap<String, burn::tensor::TensorData> {
+    let parameters = module::parameters(model).into_iter();
+    parameters.map(|(path, (_, values))| (path, values.into_data())).collect()
+}
+
 /// Why an import or export failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
