@@ -18,6 +18,7 @@ use super::companions::{self, FileRecord};
 use super::config::PublishedConfig;
 use super::error::{CheckpointError, quoted};
 use super::folder::PublishedFolder;
+use super::preprocessing::SentenceSettings;
 
 #[cfg(test)]
 mod tests;
@@ -173,6 +174,14 @@ impl ImportedFolder {
     /// When it is no table.
     pub fn config(&self) -> Result<PublishedConfig, CheckpointError> {
         PublishedConfig::new(&self.path().join(MANIFEST), self.manifest.config.clone())
+    }
+
+    /// How the tokens of a sentence become one vector, where it is a model for sentences.
+    ///
+    /// # Errors
+    /// When there is a step that is not implemented.
+    pub fn sentence_settings(&self) -> Result<Option<SentenceSettings>, CheckpointError> {
+        SentenceSettings::read(&self.folder)
     }
 
     /// A file that came with the weights, if it did: `tokenizer.json`, `preprocessor_config.json`.

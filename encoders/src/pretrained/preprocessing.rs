@@ -1,11 +1,13 @@
 //! What a published model wants done to pictures, sounds and sentences: `preprocessor_config.json` and the pooling of
 //! sentence-transformers.
 
+use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::config::PublishedConfig;
 use super::error::CheckpointError;
 use super::folder::PublishedFolder;
+use crate::TokenSequence;
 
 /// How a picture becomes a model's input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -230,6 +232,23 @@ impl SentenceSettings {
             }
         };
         Ok(Some(Self { pooling, normalises, max_tokens }))
+    }
+
+    /// One vector for each text.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens, d_model]` -> `[batch, d_model]`
+    pub fn embed(&self, output: &TokenSequence) -> Tensor<2> {
+        let vectors = match self.pooling {
+            Pooling::Mean => output.mean(),
+            Pooling::First => output.tokens.clone().narrow(1, 0, 1).squeeze_dim::<2>(1),
+        };
+        if !self.normalises {
+            return vectors;
+        }
+        // as `torch.nn.functional.normalize`
+        let norms = vectors.clone().square().sum_dim(1).sqrt().clamp_min(1e-12);
+        vectors / norms
     }
 
     fn pooling(folder: &PublishedFolder, name: &str) -> Result<Pooling, CheckpointError> {

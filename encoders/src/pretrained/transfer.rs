@@ -11,6 +11,7 @@ use super::families::Family;
 use super::folder::PublishedFolder;
 use super::imported::{ImportedFolder, ModelDescription};
 use super::mapping::{Completeness, Imported, Mapping, MappingError};
+use super::preprocessing::SentenceSettings;
 use crate::ConfigError;
 use crate::layers::initializer::Initializer;
 
@@ -74,6 +75,8 @@ pub fn import<F: Family>(
         let path = source.path().join("preprocessor_config.json");
         F::check_preprocessing(&config, &PublishedConfig::new(&path, settings)?)?;
     }
+    // of sentence models, whose steps behind the encoder are read when they are used
+    SentenceSettings::read(source)?;
     let device = Device::flex();
     // a whole import replaces every value, so that none has to be drawn
     let mut init = match options.completeness {

@@ -1,12 +1,29 @@
 //! The families of published models: their configs, their modules and the names of their tensors. One file a family, and
 //! one line in [`FAMILIES`].
 
+mod bert;
+mod blocks;
+mod clip;
+mod patches;
 mod registry;
+mod siglip;
+mod vit;
+mod wav2vec2;
+mod waveform;
+mod whisper;
 
+pub use bert::{Bert, BertConfig, BertFamily};
 use burn::module::Module;
+pub use clip::{Clip, ClipConfig, ClipFamily};
+pub use patches::{PatchConfig, Patches};
 pub use registry::{FAMILIES, FamilyEntry};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+pub use siglip::{Siglip, SiglipConfig, SiglipFamily};
+pub use vit::{PublishedVit, PublishedVitConfig, VitFamily};
+pub use wav2vec2::{Wav2vec2, Wav2vec2Config, Wav2vec2Family};
+pub use waveform::{PositionConvolution, WaveformConvolutions, WaveformConvolutionsConfig, WaveformNorm};
+pub use whisper::{Whisper, WhisperConfig, WhisperFamily};
 
 use super::checkpoint::Checkpoint;
 use super::config::PublishedConfig;

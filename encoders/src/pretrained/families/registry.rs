@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Family;
+use super::{BertFamily, ClipFamily, Family, SiglipFamily, VitFamily, Wav2vec2Family, WhisperFamily};
 use crate::pretrained::config::PublishedConfig;
 use crate::pretrained::error::{CheckpointError, quoted};
 use crate::pretrained::folder::PublishedFolder;
@@ -64,4 +64,11 @@ impl FamilyEntry {
 }
 
 /// The registry.
-pub static FAMILIES: &[FamilyEntry] = &[];
+pub static FAMILIES: &[FamilyEntry] = &[
+    FamilyEntry::of::<BertFamily>(),
+    FamilyEntry::of::<VitFamily>(),
+    FamilyEntry::of::<ClipFamily>(),
+    FamilyEntry::of::<SiglipFamily>(),
+    FamilyEntry::of::<WhisperFamily>(),
+    FamilyEntry::of::<Wav2vec2Family>(),
+];

@@ -163,19 +163,25 @@ struct Source {
 struct Names<'a> {
     mapping: &'a Mapping,
     checkpoint: &'a Checkpoint,
-    has_prefix: bool,
+    lacks_prefix: bool,
+    has_added_prefix: bool,
 }
 
 impl<'a> Names<'a> {
     fn new(mapping: &'a Mapping, checkpoint: &'a Checkpoint) -> Self {
-        let has_prefix = checkpoint.tensors().any(|(name, _)| name.starts_with(&mapping.optional_prefix));
-        Self { mapping, checkpoint, has_prefix }
+        let has = |prefix: &str| checkpoint.tensors().any(|(name, _)| name.starts_with(prefix));
+        let lacks_prefix = !has(&mapping.optional_prefix);
+        Self { mapping, checkpoint, lacks_prefix, has_added_prefix: has(&mapping.added_prefix) }
     }
 
     /// The name that a tensor should have in this checkpoint.
     fn canonical(&self, name: &str) -> String {
-        if self.has_prefix { name } else { name.strip_prefix(&self.mapping.optional_prefix).unwrap_or(name) }
-            .to_owned()
+        let Mapping { optional_prefix, added_prefix, .. } = self.mapping;
+        match name.strip_prefix(optional_prefix.as_str()) {
+            Some(rest) if self.lacks_prefix => rest.to_owned(),
+            _ if self.has_added_prefix => format!("{added_prefix}{name}"),
+            _ => name.to_owned(),
+        }
     }
 
     /// The name that it has.

@@ -10,6 +10,9 @@ pub enum Layout {
     /// A convolution's kernel `[d_out, d_in, kernel..]`, with these lengths of the kernel's axes, against the matrix
     /// `[kernel.. * d_in, d_out]` that [`unfold`](crate::layers::ops::unfold)ed patches are multiplied with.
     Kernel(Vec<usize>),
+    /// The kernel `[d_out, d_in / n_groups, kernel..]` of a convolution in groups of channels, against one matrix a group,
+    /// `[n_groups, kernel.. * d_in / n_groups, d_out / n_groups]`.
+    GroupedKernel(Vec<usize>),
     /// The axes in another order: axis `i` of ours is axis `axes[i]` of the published tensor.
     Permuted(Vec<usize>),
     /// The same values in the same order under another shape, that of the published tensor.
@@ -27,6 +30,12 @@ impl Layout {
                 let d_in = rows.checked_div(n_taps).filter(|d_in| d_in * n_taps == rows)?;
                 Some([&[d_out, d_in], kernel.as_slice()].concat())
             }
+            (Self::GroupedKernel(kernel), &[n_groups, rows, d_out]) => {
+                let [_, d_in, ..] = Self::Kernel(kernel.clone()).published_shape(&[rows, d_out])?[..] else {
+                    return None;
+                };
+                Some([&[n_groups * d_out, d_in], kernel.as_slice()].concat())
+            }
             (Self::Permuted(axes), _) => {
                 let mut shape = vec![None; ours.len()];
                 for (&axis, &length) in axes.iter().zip(ours) {
@@ -41,27 +50,35 @@ impl Layout {
         }
     }
 
-    /// The published axes in our order, or none where that is their own.
-    fn axes(&self) -> Option<Vec<usize>> {
-        match self {
-            Self::Same | Self::Shaped(_) => None,
-            Self::Transposed => Some(vec![1, 0]),
-            Self::Kernel(kernel) => Some((2..2 + kernel.len()).chain([1, 0]).collect()),
-            Self::Permuted(axes) => Some(axes.clone()),
-        }
+    /// A published tensor of `shape` as it has to be looked at, and its axes in our order; none where that is their own.
+    fn axes(&self, ours: &[usize], shape: &[usize]) -> Option<(Vec<usize>, Vec<usize>)> {
+        let kernel_first =
+            |n_before: usize, kernel: &[usize]| (n_before..n_before + kernel.len()).collect::<Vec<_>>();
+        let axes = match self {
+            Self::Same | Self::Shaped(_) => return None,
+            Self::Transposed => vec![1, 0],
+            Self::Kernel(kernel) => [kernel_first(2, kernel), vec![1, 0]].concat(),
+            Self::Permuted(axes) => axes.clone(),
+            Self::GroupedKernel(kernel) => {
+                let n_groups = ours.first().copied().unwrap_or(1);
+                let grouped = [&[n_groups, shape[0] / n_groups.max(1)], &shape[1..]].concat();
+                return Some((grouped, [vec![0], kernel_first(3, kernel), vec![2, 1]].concat()));
+            }
+        };
+        Some((shape.to_vec(), axes))
     }
 
-    /// The values of a published tensor of `shape` in our order.
-    pub(crate) fn import(&self, values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
-        match self.axes() {
+    /// The values of a published tensor of `shape` in the order of ours.
+    pub(crate) fn import(&self, values: Vec<f32>, ours: &[usize], shape: &[usize]) -> Vec<f32> {
+        match self.axes(ours, shape) {
             None => values,
-            Some(axes) => permuted(&values, shape, &axes),
+            Some((shape, axes)) => permuted(&values, &shape, &axes),
         }
     }
 
     /// Our values in the order of a published tensor of `shape`.
-    pub(crate) fn export(&self, values: Vec<f32>, shape: &[usize]) -> Vec<f32> {
-        let Some(axes) = self.axes() else { return values };
+    pub(crate) fn export(&self, values: Vec<f32>, ours: &[usize], shape: &[usize]) -> Vec<f32> {
+        let Some((shape, axes)) = self.axes(ours, shape) else { return values };
         let ours = axes.iter().map(|&axis| shape[axis]).collect::<Vec<_>>();
         let mut back = vec![0; axes.len()];
         for (our_axis, &axis) in axes.iter().enumerate() {
@@ -146,13 +163,14 @@ mod tests {
                 (Layout::Same, vec![a, b]),
                 (Layout::Transposed, vec![a, b]),
                 (Layout::Kernel(kernel.clone()), vec![n_taps * a, b]),
+                (Layout::GroupedKernel(kernel.clone()), vec![3, n_taps * a, b]),
                 (Layout::Permuted(axes.clone()), vec![a, 3, b]),
                 (Layout::Shaped(vec![1, a * b]), vec![a, b]),
             ] {
                 let shape = layout.published_shape(&ours).expect("it fits");
                 let published = numbers(&shape);
-                let imported = layout.import(published.clone(), &shape);
-                prop_assert_eq!(layout.export(imported, &shape), published, "{:?}", layout);
+                let imported = layout.import(published.clone(), &ours, &shape);
+                prop_assert_eq!(layout.export(imported, &ours, &shape), published, "{:?}", layout);
             }
         }
     }
@@ -160,13 +178,13 @@ mod tests {
     #[test]
     fn a_transposed_matrix_and_a_permuted_map_lie_as_they_should() {
         assert_eq!(
-            Layout::Transposed.import(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[2, 3]),
+            Layout::Transposed.import(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3, 2], &[2, 3]),
             [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
         );
         let permuted = Layout::Permuted(vec![2, 0, 1]);
         assert_eq!(permuted.published_shape(&[3, 1, 2]), Some(vec![1, 2, 3]));
         assert_eq!(
-            permuted.import(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[1, 2, 3]),
+            permuted.import(vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], &[3, 1, 2], &[1, 2, 3]),
             [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
         );
     }
@@ -197,7 +215,7 @@ mod tests {
         );
         let layout = Layout::Kernel(vec![3, 2]);
         assert_eq!(layout.published_shape(&[18, 4]).as_deref(), Some(kernel.as_slice()));
-        let weight = layout.import(numbers(&kernel), &kernel);
+        let weight = layout.import(numbers(&kernel), &[18, 4], &kernel);
         let weight = Tensor::<2>::from_data(TensorData::new(weight, [18, 4]), &device);
         let got = linear(unfold(picture, [3, 2], [2, 1], [1, 0]), weight, None);
         // whole numbers, whose sums are exact

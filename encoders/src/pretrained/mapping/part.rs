@@ -82,18 +82,18 @@ impl Part {
         let needed = self.needed(ours).unwrap_or_default();
         match (self, needed.as_slice(), tensors.as_mut_slice()) {
             (Self::Tensor(_, layout), [Needed { shape, .. }], [values]) => {
-                layout.import(std::mem::take(values), shape)
+                layout.import(std::mem::take(values), ours, shape)
             }
             (Self::Share { layout, .. }, [Needed { range, .. }], [values]) => {
                 let shape = layout.published_shape(ours).unwrap_or_default();
-                layout.import(values[range.clone()].to_vec(), &shape)
+                layout.import(values[range.clone()].to_vec(), ours, &shape)
             }
             (Self::WeightNorm { layout, axis, .. }, [Needed { shape, .. }, _], [direction, lengths]) => {
                 let norms = norms(direction, shape, *axis);
                 let factors =
                     lengths.iter().zip(norms).map(|(length, norm)| length / norm).collect::<Vec<_>>();
                 for_each_along(shape, *axis, |i, place| direction[i] *= factors[place]);
-                layout.import(std::mem::take(direction), shape)
+                layout.import(std::mem::take(direction), ours, shape)
             }
             _ => vec![0.0; ours.iter().product()],
         }
@@ -104,11 +104,11 @@ impl Part {
         match self {
             Self::Zeros | Self::WithoutEffect => Vec::new(),
             Self::Tensor(_, layout) | Self::Share { layout, .. } => {
-                layout.export(values, &layout.published_shape(ours).unwrap_or_default())
+                layout.export(values, ours, &layout.published_shape(ours).unwrap_or_default())
             }
             Self::WeightNorm { layout, axis, .. } => {
                 let shape = layout.published_shape(ours).unwrap_or_default();
-                let weight = layout.export(values, &shape);
+                let weight = layout.export(values, ours, &shape);
                 if n == 0 { weight } else { norms(&weight, &shape, *axis) }
             }
         }

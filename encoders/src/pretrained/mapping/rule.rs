@@ -19,6 +19,7 @@ pub struct Mapping {
     pub(super) tied: Vec<(String, String)>,
     pub(super) older_endings: Vec<(String, String)>,
     pub(super) optional_prefix: String,
+    pub(super) added_prefix: String,
 }
 
 impl Mapping {
@@ -100,7 +101,13 @@ impl Mapping {
         self.older_endings.push((older.into(), ending.into()));
     }
 
-    /// What names begin with in files that were saved with a head on the model, and not in those of the model alone.
+    /// What names begin with in files that were saved with a head on the model, and not in those of the model alone. The
+    /// mapping names them without it, as they are exported.
+    pub fn added_prefix(&mut self, prefix: impl Into<String>) {
+        self.added_prefix = prefix.into();
+    }
+
+    /// The same, where the mapping names them with it.
     pub fn optional_prefix(&mut self, prefix: impl Into<String>) {
         self.optional_prefix = prefix.into();
     }
