@@ -251,3 +251,70 @@ fn wav2vec2_computes_what_transformers_computes() {
     let gradient = waveform.grad(&gradients).expect("it reaches the samples");
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
 }
+
+#[test]
+fn a_large_wav2vec2_skips_padding_as_transformers_does_and_survives_its_export() {
+    let expected = Expected::of("wav2vec2_large");
+    let device = Device::flex();
+    let (dir, folder) = imported::<Wav2vec2Family>("wav2vec2_large");
+    let lengths: Vec<usize> = serde_json::from_value(expected.0["lengths"].clone()).expect("lengths");
+    let run = |folder: &ImportedFolder| {
+        let (_, model) = load::<Wav2vec2Family>(folder, &device).expect("it is whole");
+        model.forward(expected.tensor::<2>("waveform", &device), &lengths)
+    };
+    let output = run(&folder);
+    assert_rows_near(&expected, output.tokens, &output.is_pad);
+
+    // its weight norm is written in another way than it was read
+    let back = dir.path().join("back");
+    export::<Wav2vec2Family>(&folder, &back).unwrap_or_else(|error| panic!("{error}"));
+    let source = PublishedFolder::open(&back).expect("a folder");
+    let options = Import { completeness: Completeness::Whole, seed: 0 };
+    let (again, _) = import::<Wav2vec2Family>(&source, &dir.path().join("again"), &options).expect("it fits");
+    let output = run(&again);
+    assert_rows_near(&expected, output.tokens, &output.is_pad);
+}
+
+#[test]
+fn a_checkpoint_of_another_size_or_family_is_told_tensor_by_tensor() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let copy = |family: &str, name: &str, to: &str| {
+        fs::copy(golden(family).join(name), dir.path().join(to)).expect("a copy");
+    };
+    let told = || {
+        let source = PublishedFolder::open(dir.path()).expect("a folder");
+        let family = FamilyEntry::of_published(&source).expect("a known family");
+        let options = Import { completeness: Completeness::Whole, seed: 0 };
+        let result = (family.import)(&source, &dir.path().join("out"), &options);
+        result.expect_err("it does not fit")
+    };
+    copy("siglip", "model.safetensors", "model.safetensors");
+    copy("sentence_bert", "config.json", "config.json");
+    let other = told();
+    assert!(other.to_string().contains("0 of 37 tensors fit, 37 missing, 90 unused"), "{other}");
+    assert!(other.hint().is_some_and(|hint| hint.contains("another family")));
+
+    copy("vit", "model.safetensors", "model.safetensors");
+    assert!(told().hint().is_some_and(|hint| hint.contains("another family")));
+
+    let config = fs::read_to_string(golden("vit").join("config.json")).expect("the golden file");
+    fs::write(dir.path().join("config.json"), config.replace("\"patch_size\": 4", "\"patch_size\": 6"))
+        .expect("a file");
+    let size = told().to_string();
+    assert!(
+        size.contains("embeddings.patch_embeddings.projection.weight  [16, 3, 6, 6]  [16, 3, 4, 4]"),
+        "{size}"
+    );
+    assert!(size.contains("38 of 40 tensors fit, 2 of another shape"), "{size}");
+    fs::write(dir.path().join("config.json"), config.replace("\"patch_size\": 4", "\"patch_size\": 5"))
+        .expect("a file");
+    let odd = told().to_string();
+    assert!(odd.ends_with("key `patch_size`: expected a divisor of the `image_size` 12, got 5"), "{odd}");
+    fs::write(dir.path().join("config.json"), config.replace("\"gelu\"", "\"mish\"")).expect("a file");
+    assert!(told().to_string().contains("key `hidden_act`: expected `gelu` or "));
+    fs::write(dir.path().join("config.json"), "{\"model_type\": \"t5\"}").expect("a file");
+    let source = PublishedFolder::open(dir.path()).expect("a folder");
+    let unknown = FamilyEntry::of_published(&source).expect_err("unknown").to_string();
+    assert!(unknown.contains("key `model_type`: expected one of `bert`, `vit`, "), "{unknown}");
+    assert!(!dir.path().join("out").exists());
+}

@@ -221,6 +221,22 @@ def wav2vec2():
     write("wav2vec2", model.half(), expected, "bin", older)
 
 
+def wav2vec2_large():
+    """The large size's way: pre-norm blocks, every convolution normalised and with a bias, rows of their own lengths."""
+    config = hf.Wav2Vec2Config(
+        vocab_size=40, conv_dim=[8, 8], conv_kernel=[4, 3], conv_stride=[2, 2], num_feat_extract_layers=2,
+        num_conv_pos_embeddings=5, num_conv_pos_embedding_groups=4, apply_spec_augment=False,
+        do_stable_layer_norm=True, feat_extract_norm="layer", conv_bias=True, **BLOCKS,
+    )
+    model = randomised(hf.Wav2Vec2ForCTC(config))
+    lengths = [60, 43]
+    mask = torch.tensor([[position < length for position in range(60)] for length in lengths]).long()
+    waveform = draw(2, 60) * mask
+    hidden = model.wav2vec2(waveform, attention_mask=mask).last_hidden_state
+    write("wav2vec2_large", model, {"waveform": numbers(waveform), "lengths": lengths, "hidden": numbers(hidden)},
+          "safetensors")
+
+
 if __name__ == "__main__":
-    for family in (bert, sentence_bert, vit, clip, siglip, whisper, wav2vec2):
+    for family in (bert, sentence_bert, vit, clip, siglip, whisper, wav2vec2, wav2vec2_large):
         family()

@@ -16,7 +16,7 @@ pub use bert::{Bert, BertConfig, BertFamily};
 use burn::module::Module;
 pub use clip::{Clip, ClipConfig, ClipFamily};
 pub use patches::{PatchConfig, Patches};
-pub use registry::{FAMILIES, FamilyEntry};
+pub use registry::{FAMILIES, FamilyEntry, Importer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use siglip::{Siglip, SiglipConfig, SiglipFamily};

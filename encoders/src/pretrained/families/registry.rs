@@ -10,6 +10,10 @@ use crate::pretrained::imported::ImportedFolder;
 use crate::pretrained::mapping::Imported;
 use crate::pretrained::transfer::{self, Import, PretrainedError};
 
+/// Takes the published model of a folder into a new one.
+pub type Importer =
+    fn(&PublishedFolder, &Path, &Import) -> Result<(ImportedFolder, Imported), PretrainedError>;
+
 /// A family that can be taken in and given out.
 #[derive(Clone, Copy, Debug)]
 pub struct FamilyEntry {
@@ -20,7 +24,7 @@ pub struct FamilyEntry {
     /// What `model_type` in a published config says.
     pub model_types: &'static [&'static str],
     /// Takes a published model in.
-    pub import: fn(&PublishedFolder, &Path, &Import) -> Result<(ImportedFolder, Imported), PretrainedError>,
+    pub import: Importer,
     /// Gives an imported one out.
     pub export: fn(&ImportedFolder, &Path) -> Result<(), PretrainedError>,
 }

@@ -91,8 +91,8 @@ impl fmt::Display for Mismatch {
 impl Mismatch {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
-        Some(if self.n_fitting == 0 {
-            "not one tensor fits: it is a checkpoint of another family, or its config.json is not its own"
+        Some(if 2 * self.n_fitting < self.n_wanted {
+            "less than half of the model is there: it is a checkpoint of another family, or its config.json is not its own"
                 .to_owned()
         } else {
             "`--partial` takes what fits and leaves the rest at random".to_owned()
