@@ -4,6 +4,7 @@ pub mod audio;
 mod error;
 pub mod input;
 pub mod layers;
+pub mod pretrained;
 pub mod text;
 mod tokens;
 pub mod vision;

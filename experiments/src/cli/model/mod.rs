@@ -3,14 +3,18 @@
 use clap::Subcommand;
 
 mod describe;
+mod export;
+mod import;
 mod plan;
 
-/// See what a model consists of, and what training it takes
+/// See what a model consists of and what training it takes, and import and export published weights
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   triptych model describe quickstart
-  triptych model plan quickstart --set data.batch_size=256")]
+  triptych model plan quickstart --set data.batch_size=256
+  triptych model import downloads/all-MiniLM-L6-v2 --out models/minilm
+  triptych model export models/minilm --out exported/minilm")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -20,12 +24,16 @@ pub(crate) struct Args {
 enum Command {
     Describe(describe::Args),
     Plan(plan::Args),
+    Import(import::Args),
+    Export(export::Args),
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     match args.command {
         Command::Describe(args) => describe::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
     }
 }
 

@@ -1,0 +1,245 @@
+//! SigLIP: texts and pictures in one space, trained pair by pair.
+
+use burn::module::{Module, Param};
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Family;
+use super::blocks::{BlockNames, transformer};
+use super::clip::unit;
+use super::patches::{PatchConfig, Patches};
+use crate::layers::embedding::{Embedding, add_positions};
+use crate::layers::feed_forward::{FeedForward, FeedForwardConfig};
+use crate::layers::initializer::Initializer;
+use crate::layers::linear::Linear;
+use crate::layers::norm::{Norm, NormKind};
+use crate::layers::ops::{self, AttentionMask};
+use crate::layers::transformer::{Transformer, TransformerConfig};
+use crate::pretrained::mapping::{Layout, Mapping, Part};
+use crate::pretrained::preprocessing::PictureSettings;
+use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
+use crate::{ConfigError, ImageInput, TextInput};
+
+/// Sizes of a [`Siglip`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiglipConfig {
+    /// Token ids.
+    pub n_vocab: usize,
+    /// Length of every text in tokens: shorter ones are filled up, and the filling is read too.
+    pub n_tokens: usize,
+    /// The blocks over a text.
+    pub text: TransformerConfig,
+    /// Width of the space that both are mapped to, which is that of a picture's tokens.
+    pub d_embedding: usize,
+    /// Pictures and their patches.
+    pub patches: PatchConfig,
+    /// The blocks over a picture.
+    pub image: TransformerConfig,
+}
+
+/// Bidirectional transformers over text and over patches; a learned query pools the patches.
+///
+/// # Reference
+/// Zhai et al. 2023; `transformers`' `SiglipModel`.
+#[derive(Module, Debug)]
+pub struct Siglip {
+    words: Embedding,
+    positions: Param<Tensor<2>>,
+    text: Transformer,
+    text_head: Linear,
+    patches: Patches,
+    image: Transformer,
+    pooling: Pooling,
+    /// `[1]`, the logarithm of what similarities are multiplied by.
+    logit_scale: Param<Tensor<1>>,
+    /// `[1]`, added behind that.
+    logit_bias: Param<Tensor<1>>,
+}
+
+/// Attention of one learned query, and a feed-forward behind it.
+#[derive(Module, Debug)]
+struct Pooling {
+    probe: Param<Tensor<1>>,
+    query: Linear,
+    key_value: Linear,
+    out: Linear,
+    norm: Norm,
+    feed_forward: FeedForward,
+    n_heads: usize,
+}
+
+impl Pooling {
+    fn new(config: &TransformerConfig, init: &mut Initializer) -> Self {
+        let (d_model, block) = (config.d_model, &config.block);
+        let feed_forward = FeedForwardConfig {
+            d_model,
+            d_hidden: config.d_hidden(),
+            activation: block.activation,
+            is_gated: false,
+            has_bias: true,
+        };
+        Self {
+            probe: init.truncated_normal([d_model], 0.02),
+            query: Linear::new(d_model, d_model, init),
+            key_value: Linear::new(d_model, 2 * d_model, init),
+            out: Linear::new(d_model, d_model, init),
+            norm: Norm::new(NormKind::Layer, d_model, block.norm_epsilon, init),
+            feed_forward: feed_forward.init(init),
+            n_heads: config.n_heads,
+        }
+    }
+
+    /// `[batch, n_tokens, d_model]` -> `[batch, d_model]`
+    fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let [batch, _, d_model] = tokens.dims();
+        let probe = self.probe.val().reshape([1, 1, d_model]).repeat_dim(0, batch);
+        let (query, keys) = (self.query.forward(probe), self.key_value.forward(tokens));
+        let attended = self.out.forward(ops::cross_attention(query, keys, self.n_heads, None));
+        let pooled = attended.clone() + self.feed_forward.forward(self.norm.forward(attended));
+        pooled.squeeze_dim::<2>(1)
+    }
+}
+
+impl SiglipConfig {
+    /// Random weights.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn init(&self, init: &mut Initializer) -> Result<Siglip, ConfigError> {
+        let (d_text, d_image) = (self.text.d_model, self.image.d_model);
+        if self.d_embedding != d_image {
+            return Err(ConfigError::new(format!(
+                "SigLIP's texts must be mapped to the width {d_image} of its pictures, got d_embedding {}",
+                self.d_embedding
+            )));
+        }
+        Ok(Siglip {
+            words: Embedding::new(self.n_vocab, d_text, init),
+            positions: init.truncated_normal([self.n_tokens, d_text], 0.02),
+            text: self.text.init(init)?,
+            text_head: Linear::new(d_text, self.d_embedding, init),
+            patches: self.patches.init(d_image, 0, true, init)?,
+            image: self.image.init(init)?,
+            pooling: Pooling::new(&self.image, init),
+            // the paper's start
+            logit_scale: init.constant([1], 10.0_f32.ln()),
+            logit_bias: init.constant([1], -10.0),
+        })
+    }
+}
+
+impl Siglip {
+    /// Texts as vectors of length 1. Every token is read, also what fills a text up.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens]` -> `[batch, d_embedding]`
+    ///
+    /// # Panics
+    /// When a text is longer than the model's.
+    pub fn embed_text(&self, input: &TextInput) -> Tensor<2> {
+        let tokens = add_positions(self.words.forward(input.ids.clone()), &self.positions);
+        let tokens = self.text.forward(tokens, &AttentionMask::bidirectional(None));
+        let [_, n_tokens, _] = tokens.dims();
+        unit(self.text_head.forward(tokens.narrow(1, n_tokens - 1, 1).squeeze_dim::<2>(1)))
+    }
+
+    /// Pictures as vectors of length 1.
+    ///
+    /// # Shapes
+    /// `[batch, side, side, 3]` -> `[batch, d_embedding]`
+    ///
+    /// # Panics
+    /// When the pictures have another size than the model was made for.
+    pub fn embed_image(&self, input: &ImageInput) -> Tensor<2> {
+        let tokens = self.patches.forward(input.pixels.clone(), None);
+        unit(self.pooling.forward(self.image.forward(tokens, &AttentionMask::bidirectional(None))))
+    }
+
+    /// How well each text fits each picture; the logistic function of it is the probability that they are a pair.
+    ///
+    /// # Shapes
+    /// `[n_texts, d_embedding]`, `[n_images, d_embedding]` -> `[n_texts, n_images]`
+    pub fn logits(&self, texts: Tensor<2>, images: Tensor<2>) -> Tensor<2> {
+        let scale = self.logit_scale.val().exp().unsqueeze::<2>();
+        texts.matmul(images.transpose()) * scale + self.logit_bias.val().unsqueeze::<2>()
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct SiglipFamily;
+
+impl Family for SiglipFamily {
+    type Config = SiglipConfig;
+    type Model = Siglip;
+    const NAME: &'static str = "siglip";
+    const ABOUT: &'static str = "SigLIP: texts and pictures in one space";
+    const MODEL_TYPES: &'static [&'static str] = &["siglip"];
+
+    fn config(published: &PublishedConfig, _: &Checkpoint) -> Result<SiglipConfig, CheckpointError> {
+        const BASE: [usize; 4] = [768, 12, 12, 3072];
+        let (text, image) = (published.section("text_config")?, published.section("vision_config")?);
+        image.only("vision_use_head", true)?;
+        let text_blocks = transformer(&text, BASE, (1e-6, "gelu_pytorch_tanh"))?;
+        let image_blocks = transformer(&image, BASE, (1e-6, "gelu_pytorch_tanh"))?;
+        let d_embedding = text.size("projection_size", text_blocks.d_model)?;
+        if d_embedding != image_blocks.d_model {
+            let expected = format!("{}, the `hidden_size` of pictures", image_blocks.d_model);
+            return Err(text.wrong("projection_size", &expected, &d_embedding.to_string()));
+        }
+        Ok(SiglipConfig {
+            n_vocab: text.size("vocab_size", 32_000)?,
+            n_tokens: text.size("max_position_embeddings", 64)?,
+            text: text_blocks,
+            d_embedding,
+            patches: PatchConfig::read(&image, 224, 16)?,
+            image: image_blocks,
+        })
+    }
+
+    fn init(config: &SiglipConfig, init: &mut Initializer) -> Result<Siglip, ConfigError> {
+        config.init(init)
+    }
+
+    fn mapping(config: &SiglipConfig) -> Mapping {
+        let mut mapping = Mapping::new();
+        mapping.ignore("*.position_ids");
+        mapping.same("words.weight", "text_model.embeddings.token_embedding.weight");
+        mapping.same("positions", "text_model.embeddings.position_embedding.weight");
+        BlockNames::CLIP.declare(&mut mapping, "text", "text_model.encoder.layers", config.text.depth);
+        mapping.norm("text.norm", "text_model.final_layer_norm");
+        mapping.linear("text_head", "text_model.head");
+        mapping.same("patches.positions", "vision_model.embeddings.position_embedding.weight");
+        let side = config.patches.patch_side;
+        mapping.convolution("patches.projection", "vision_model.embeddings.patch_embedding", &[side, side]);
+        BlockNames::CLIP.declare(&mut mapping, "image", "vision_model.encoder.layers", config.image.depth);
+        mapping.norm("image.norm", "vision_model.post_layernorm");
+        let probe = Layout::Shaped(vec![1, 1, config.image.d_model]);
+        mapping.tensor("pooling.probe", "vision_model.head.probe", probe);
+        for (ours, shares) in [("pooling.query", 0..1), ("pooling.key_value", 1..3)] {
+            for (parameter, published, layout) in
+                [("weight", "in_proj_weight", Layout::Transposed), ("bias", "in_proj_bias", Layout::Same)]
+            {
+                let published = format!("vision_model.head.attention.{published}");
+                let share = Part::Share { published, layout, shares: shares.clone(), of: 3 };
+                mapping.parts(format!("{ours}.{parameter}"), [share]);
+            }
+        }
+        mapping.linear("pooling.out", "vision_model.head.attention.out_proj");
+        mapping.norm("pooling.norm", "vision_model.head.layernorm");
+        mapping.linear("pooling.feed_forward.up", "vision_model.head.mlp.fc1");
+        mapping.linear("pooling.feed_forward.down", "vision_model.head.mlp.fc2");
+        mapping.same("logit_scale", "logit_scale");
+        mapping.same("logit_bias", "logit_bias");
+        mapping
+    }
+
+    fn n_vocab(config: &SiglipConfig) -> Option<usize> {
+        Some(config.n_vocab)
+    }
+
+    fn check_preprocessing(config: &SiglipConfig, settings: &PublishedConfig) -> Result<(), CheckpointError> {
+        PictureSettings::read(settings, config.patches.side).map(|_| ())
+    }
+}

@@ -1,0 +1,231 @@
+//! Whisper: log-mel frames to text.
+
+use burn::module::{Module, Param};
+use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Family;
+use super::blocks::{BlockNames, activation, packed};
+use crate::layers::convolution::{Convolution, ConvolutionConfig};
+use crate::layers::embedding::{Embedding, add_positions};
+use crate::layers::initializer::Initializer;
+use crate::layers::ops::{self, Activation, AttentionMask};
+use crate::layers::transformer::{BlockConfig, Context, KeyValueCache, Transformer, TransformerConfig};
+use crate::pretrained::mapping::{Layout, Mapping};
+use crate::pretrained::preprocessing::check_log_mel;
+use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
+use crate::{AudioInput, ConfigError, Modality, TokenSequence};
+
+/// Sizes of a [`Whisper`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WhisperConfig {
+    /// Token ids.
+    pub n_vocab: usize,
+    /// Bands of a frame.
+    pub n_mels: usize,
+    /// Longest sound in the encoder's tokens, of two frames each.
+    pub max_audio_tokens: usize,
+    /// Longest text in tokens.
+    pub max_text_tokens: usize,
+    /// Begins every text.
+    pub start_token: u32,
+    /// Ends a text.
+    pub end_token: u32,
+    /// The encoder's blocks.
+    pub encoder: TransformerConfig,
+    /// The decoder's blocks.
+    pub decoder: TransformerConfig,
+}
+
+/// Two convolutions and a transformer over the frames, and a causal transformer over text that attends to it; the
+/// embedding of tokens is their classifier too.
+///
+/// # Reference
+/// Radford et al. 2023; `transformers`' `WhisperForConditionalGeneration`.
+#[derive(Module, Debug)]
+pub struct Whisper {
+    first: Convolution,
+    second: Convolution,
+    audio_positions: Param<Tensor<2>>,
+    encoder: Transformer,
+    words: Embedding,
+    text_positions: Param<Tensor<2>>,
+    decoder: Transformer,
+}
+
+impl WhisperConfig {
+    /// Random weights.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn init(&self, init: &mut Initializer) -> Result<Whisper, ConfigError> {
+        let d_model = self.encoder.d_model;
+        if self.decoder.d_model != d_model {
+            return Err(ConfigError::new(format!(
+                "Whisper's encoder and decoder must be equally wide, got {d_model} and {}",
+                self.decoder.d_model
+            )));
+        }
+        Ok(Whisper {
+            first: ConvolutionConfig::over_time([self.n_mels, d_model], 3, 1, 1).init(init),
+            second: ConvolutionConfig::over_time([d_model, d_model], 3, 2, 1).init(init),
+            audio_positions: init.truncated_normal([self.max_audio_tokens, d_model], 0.02),
+            encoder: self.encoder.init(init)?,
+            words: Embedding::new(self.n_vocab, d_model, init),
+            text_positions: init.truncated_normal([self.max_text_tokens, d_model], 0.02),
+            decoder: self.decoder.init_attending(d_model, init)?,
+        })
+    }
+}
+
+impl Whisper {
+    /// The sound as the decoder sees it. Silence to the full length is part of the sound: the model was trained so.
+    ///
+    /// # Shapes
+    /// `[batch, n_frames, n_mels]` -> `[batch, n_frames / 2, d_model]`, rounded up
+    ///
+    /// # Panics
+    /// When there are more frames than the model has positions for.
+    pub fn encode(&self, input: &AudioInput) -> TokenSequence {
+        let [batch, n_frames, n_mels] = input.frames.dims();
+        let map = input.frames.clone().reshape([batch, n_frames, 1, n_mels]);
+        let map = ops::activate(self.first.forward(map), Activation::Gelu);
+        let map = ops::activate(self.second.forward(map), Activation::Gelu);
+        let [_, n_tokens, _, d_model] = map.dims();
+        let tokens = add_positions(map.reshape([batch, n_tokens, d_model]), &self.audio_positions);
+        let tokens = self.encoder.forward(tokens, &AttentionMask::bidirectional(None));
+        let is_pad = Tensor::<2, Bool>::full([batch, n_tokens], false, &tokens.device());
+        TokenSequence { tokens, is_pad, modality: Modality::Audio }
+    }
+
+    /// Scores of what follows each token.
+    ///
+    /// # Shapes
+    /// encoded `[batch, n_audio, d_model]`, ids `[batch, n_tokens]` -> `[batch, n_tokens, n_vocab]`
+    ///
+    /// # Panics
+    /// When the text is longer than the model has positions for.
+    pub fn logits(&self, encoded: &TokenSequence, ids: Tensor<2, Int>) -> Tensor<3> {
+        let tokens = add_positions(self.words.forward(ids), &self.text_positions);
+        let context = Context { tokens: encoded.tokens.clone(), is_pad: None };
+        self.classify(self.decoder.forward_attending(tokens, &AttentionMask::causal(None), &context))
+    }
+
+    /// The same, keeping what decoding goes on from.
+    ///
+    /// # Shapes
+    /// As [`Self::logits`].
+    pub fn prefill(&self, encoded: &TokenSequence, ids: Tensor<2, Int>) -> (Tensor<3>, KeyValueCache) {
+        let tokens = add_positions(self.words.forward(ids), &self.text_positions);
+        let context = Context { tokens: encoded.tokens.clone(), is_pad: None };
+        let (tokens, cache) = self.decoder.prefill(tokens, &AttentionMask::causal(None), Some(context));
+        (self.classify(tokens), cache)
+    }
+
+    /// Scores of what follows one more token a row, the `position`th of its text from 0.
+    ///
+    /// # Shapes
+    /// ids `[batch, 1]` -> `[batch, 1, n_vocab]`
+    pub fn next(&self, ids: Tensor<2, Int>, position: usize, cache: &mut KeyValueCache) -> Tensor<3> {
+        let place = self.text_positions.val().narrow(0, position, 1).unsqueeze::<3>();
+        self.classify(self.decoder.forward_cached(self.words.forward(ids) + place, None, cache))
+    }
+
+    fn classify(&self, tokens: Tensor<3>) -> Tensor<3> {
+        ops::linear(tokens, self.words.weight.val().transpose(), None)
+    }
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct WhisperFamily;
+
+/// A block's names; keys have no bias.
+const NAMES: BlockNames = BlockNames {
+    attention_norm: "self_attn_layer_norm",
+    query: "self_attn.q_proj",
+    key: "self_attn.k_proj",
+    value: "self_attn.v_proj",
+    out: "self_attn.out_proj",
+    feed_forward_norm: "final_layer_norm",
+    up: "fc1",
+    down: "fc2",
+    has_key_bias: false,
+};
+
+impl Family for WhisperFamily {
+    type Config = WhisperConfig;
+    type Model = Whisper;
+    const NAME: &'static str = "whisper";
+    const ABOUT: &'static str = "Whisper: speech to text";
+    const MODEL_TYPES: &'static [&'static str] = &["whisper"];
+
+    fn config(published: &PublishedConfig, _: &Checkpoint) -> Result<WhisperConfig, CheckpointError> {
+        published.only("scale_embedding", false)?;
+        published.only("tie_word_embeddings", true)?;
+        let d_model = published.size("d_model", 384)?;
+        let side = |side: &str| -> Result<TransformerConfig, CheckpointError> {
+            let block = BlockConfig {
+                d_hidden: Some(published.size(&format!("{side}_ffn_dim"), 1536)?),
+                activation: activation(published, "activation_function", "gelu")?,
+                ..BlockConfig::default()
+            };
+            let depth = published.size(&format!("{side}_layers"), 4)?;
+            let n_heads = published.size(&format!("{side}_attention_heads"), 6)?;
+            Ok(TransformerConfig::new(d_model, depth, n_heads).with_block(block))
+        };
+        let n_vocab = published.size("vocab_size", 51_865)?;
+        Ok(WhisperConfig {
+            n_vocab,
+            n_mels: published.size("num_mel_bins", 80)?,
+            max_audio_tokens: published.size("max_source_positions", 1500)?,
+            max_text_tokens: published.size("max_target_positions", 448)?,
+            start_token: published.token("decoder_start_token_id", 50_257, n_vocab)?,
+            end_token: published.token("eos_token_id", 50_256, n_vocab)?,
+            encoder: side("encoder")?,
+            decoder: side("decoder")?,
+        })
+    }
+
+    fn init(config: &WhisperConfig, init: &mut Initializer) -> Result<Whisper, ConfigError> {
+        config.init(init)
+    }
+
+    fn mapping(config: &WhisperConfig) -> Mapping {
+        let mut mapping = Mapping::new();
+        mapping.optional_prefix("model.");
+        mapping.tied("proj_out.weight", "model.decoder.embed_tokens.weight");
+        for (ours, published) in [("first", "conv1"), ("second", "conv2")] {
+            mapping.convolution(&format!("{ours}.weight"), &format!("model.encoder.{published}"), &[3]);
+        }
+        mapping.same("audio_positions", "model.encoder.embed_positions.weight");
+        NAMES.declare(&mut mapping, "encoder", "model.encoder.layers", config.encoder.depth);
+        mapping.norm("encoder.norm", "model.encoder.layer_norm");
+        mapping.tensor("words.weight", "model.decoder.embed_tokens.weight", Layout::Same);
+        mapping.same("text_positions", "model.decoder.embed_positions.weight");
+        NAMES.declare(&mut mapping, "decoder", "model.decoder.layers", config.decoder.depth);
+        for idx in 0..config.decoder.depth {
+            let (ours, published) =
+                (format!("decoder.blocks.{idx}.cross"), format!("model.decoder.layers.{idx}"));
+            mapping.norm(&format!("{ours}.norm"), &format!("{published}.encoder_attn_layer_norm"));
+            let named = |name: &str| format!("{published}.encoder_attn.{name}");
+            mapping.linear(&format!("{ours}.query"), &named("q_proj"));
+            packed(&mut mapping, &format!("{ours}.key_value"), &[named("k_proj"), named("v_proj")], Some(0));
+            mapping.linear(&format!("{ours}.out"), &named("out_proj"));
+        }
+        mapping.norm("decoder.norm", "model.decoder.layer_norm");
+        mapping
+    }
+
+    fn n_vocab(config: &WhisperConfig) -> Option<usize> {
+        Some(config.n_vocab)
+    }
+
+    fn check_preprocessing(
+        config: &WhisperConfig,
+        settings: &PublishedConfig,
+    ) -> Result<(), CheckpointError> {
+        check_log_mel(settings, config.n_mels)
+    }
+}
