@@ -3,6 +3,7 @@
 pub mod convolution;
 pub mod cost;
 pub mod embedding;
+pub mod experts;
 pub mod feed_forward;
 pub mod initializer;
 pub mod linear;

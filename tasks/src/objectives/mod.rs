@@ -53,7 +53,8 @@ pub fn find(name: &str) -> Option<&'static dyn Objective> {
 pub struct LossParts {
     /// The weighted sum, to be differentiated.
     pub total: Tensor<1>,
-    /// Each objective's own loss before its weight.
+    /// Each objective's own loss before its weight, those of the routers of a mixture of experts, and the share of its
+    /// choices that an expert had no room for.
     pub named: Vec<(&'static str, Tensor<1>)>,
 }
 
@@ -69,6 +70,15 @@ pub fn combine(context: &StepContext<'_>, weighted: &[(&'static dyn Objective, f
             Some(total) => total + part,
             None => part,
         });
+    }
+    if let Some(routing) = context.routing() {
+        let losses = [("router_balance", routing.balance), ("router_z", routing.z)];
+        for ((name, loss), weight) in losses.into_iter().zip(routing.weights) {
+            named.push((name, loss.clone().detach()));
+            total = total.map(|total| total + loss.mul_scalar(weight));
+        }
+        let dropped = routing.n_dropped as f32 / routing.n_chosen.max(1) as f32;
+        named.push(("router_dropped", Tensor::from_floats([dropped], context.device())));
     }
     total.map(|total| LossParts { total, named })
 }

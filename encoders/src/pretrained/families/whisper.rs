@@ -119,7 +119,7 @@ impl Whisper {
     pub fn prefill(&self, encoded: &TokenSequence, ids: Tensor<2, Int>) -> (Tensor<3>, KeyValueCache) {
         let tokens = add_positions(self.words.forward(ids), &self.text_positions);
         let context = Context { tokens: encoded.tokens.clone(), is_pad: None };
-        let (tokens, cache) = self.decoder.prefill(tokens, &AttentionMask::causal(None), Some(context));
+        let (tokens, cache) = self.decoder.prefill(tokens, &AttentionMask::causal(None), Some(context), &[]);
         (self.classify(tokens), cache)
     }
 
