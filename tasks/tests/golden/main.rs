@@ -1,8 +1,9 @@
 //! The metrics against jiwer, pycocoevalcap, sacrebleu, CLIP_benchmark, scikit-learn and Whisper's normalisers,
-//! InfoNCE against open_clip's: the scripts beside this made the values.
+//! InfoNCE against open_clip's, CTC decoding against kenlm and pyctcdecode: the scripts beside this made the values.
 
 mod captions;
 mod contrastive;
+mod ctc;
 mod retrieval;
 mod scores;
 mod transcripts;

@@ -1,7 +1,24 @@
-//! Greedy decoding of CTC label scores.
+//! Decoding of CTC label scores: the best label of every frame, prefix beam search with a language model and hot words, and when
+//! each word is said.
+
+mod alignment;
+mod error;
+mod frames;
+mod fusion;
+mod hot_words;
+mod prefix;
+mod vocabulary;
 
 use burn::prelude::*;
 use burn::tensor::activation::log_softmax;
+
+pub use alignment::{Span, TimedWord, align, words};
+pub use error::CtcError;
+pub use frames::Frames;
+pub use fusion::{Fusion, LanguageModel};
+pub use hot_words::HotWords;
+pub use prefix::{Hypothesis, PrefixSearch};
+pub use vocabulary::Vocabulary;
 
 use super::Decoded;
 
