@@ -60,7 +60,23 @@ impl BeamSearch {
         if n_rows == 0 {
             return Ok(Vec::new());
         }
-        let mut logits = begin(model, prompt, n_rows, &mut state)?;
+        let logits = begin(model, prompt, n_rows, &mut state)?;
+        self.resume(model, state, logits, n_rows, rules, end, n_steps)
+    }
+
+    /// Goes on behind a prompt that has been read, and gave `logits`.
+    #[expect(clippy::too_many_arguments, reason = "the model, what it has read, and what may be written")]
+    pub(super) fn resume<M: NextToken>(
+        &self,
+        model: &M,
+        state: M::State,
+        logits: Vec<f32>,
+        n_rows: usize,
+        rules: &impl Rules,
+        end: u32,
+        n_steps: usize,
+    ) -> Result<Vec<Vec<Text>>, DecodeError> {
+        let (mut state, mut logits, n_vocab) = (state, logits, model.n_vocab());
         let mut rows = (0..n_rows).map(|_| Row::new()).collect::<Vec<_>>();
         // rows that are not finished
         let mut open = (0..n_rows).collect::<Vec<_>>();

@@ -9,6 +9,7 @@ pub mod logits;
 mod next_token;
 pub mod ngram;
 mod sample;
+pub mod whisper;
 
 pub use beam::BeamSearch;
 pub use constraint::{Constraint, Phrases};
@@ -48,3 +49,6 @@ impl From<Text> for Decoded {
         Self { confidence: text.confidence(), ids: text.ids }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,22 @@ impl Sampling {
         }
         let mut state = state;
         let logits = begin(model, prompt, n_rows, &mut state)?;
+        self.resume(model, state, logits, row_ids, rules, end, n_steps)
+    }
+
+    /// Goes on behind a prompt that has been read, and gave `logits`.
+    #[expect(clippy::too_many_arguments, reason = "the model, what it has read, and what may be written")]
+    pub(super) fn resume<M: NextToken>(
+        &self,
+        model: &M,
+        state: M::State,
+        logits: Vec<f32>,
+        row_ids: &[impl AsRef<str>],
+        rules: &impl Rules,
+        end: u32,
+        n_steps: usize,
+    ) -> Result<Vec<Vec<Text>>, DecodeError> {
+        let (mut state, n_vocab, n_rows) = (state, model.n_vocab(), row_ids.len());
         let mut logits =
             logits.chunks_exact(n_vocab).flat_map(|row| row.repeat(self.n_samples)).collect::<Vec<_>>();
         let empty = Text { ids: Vec::new(), log_probability: 0.0, score: 0.0 };

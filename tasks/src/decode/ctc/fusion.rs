@@ -65,14 +65,16 @@ impl Fusion<'_> {
         Ok(())
     }
 
-    /// The most that one label can add to [`Fusion::score`], if words are not likelier than certain.
-    pub(super) fn max_gain(&self, vocabulary: &Vocabulary) -> f64 {
+    /// The most that a label can add to [`Fusion::score`], if words are not likelier than certain.
+    pub(super) fn max_gain(&self, vocabulary: &Vocabulary, label: u32) -> f64 {
         let is_unusual = |model: &LanguageModel<'_>| model.weight < 0.0 || model.unknown_log10 > 0.0;
         if self.language_model.as_ref().is_some_and(is_unusual) {
             return f64::INFINITY;
         }
         let (boost, partial) = self.hot_words.map_or((0.0, 0.0), HotWords::largest);
-        vocabulary.max_spaces() as f64 * (self.word_bonus.max(0.0) + boost) + partial
+        vocabulary.text(label).unwrap_or_default().matches(' ').count() as f64
+            * (self.word_bonus.max(0.0) + boost)
+            + partial
     }
 
     pub(super) fn begin(&self) -> State {

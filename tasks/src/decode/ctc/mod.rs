@@ -26,27 +26,49 @@ use super::Decoded;
 ///
 /// # Shapes
 /// `logits` is `[batch, n_frames, n_labels]`; `lengths` counts the frames of each row that carry sound.
-pub fn greedy(logits: Tensor<3>, lengths: &[usize], blank: u32) -> Vec<Decoded> {
+///
+/// # Errors
+/// A row without a frame, or scores that are NaN.
+pub fn greedy(logits: Tensor<3>, lengths: &[usize], blank: u32) -> Result<Vec<Decoded>, CtcError> {
+    let [_, _, n_labels] = logits.dims();
+    let rows = log_probabilities(logits, lengths);
+    rows.iter().map(|row| best_path(&Frames::new(row, n_labels)?, blank)).collect()
+}
+
+/// Natural log-probabilities of the frames that carry sound, for every row.
+///
+/// # Shapes
+/// `[batch, n_frames, n_labels]` -> `batch` times `[length, n_labels]`
+///
+/// # Panics
+/// When a length is longer than the frames.
+pub fn log_probabilities(logits: Tensor<3>, lengths: &[usize]) -> Vec<Vec<f32>> {
     let [_, n_frames, n_labels] = logits.dims();
     let scores = log_softmax(logits, 2).into_data().convert::<f32>();
     let scores = scores.as_slice::<f32>().expect("converted to float32");
-    lengths
-        .iter()
-        .enumerate()
-        .map(|(row, &length)| {
-            let (mut ids, mut previous, mut total) = (Vec::new(), blank, 0.0);
-            for frame in 0..length {
-                let start = (row * n_frames + frame) * n_labels;
-                let (label, score) = best(&scores[start..start + n_labels]);
-                total += score;
-                if label != blank && label != previous {
-                    ids.push(label);
-                }
-                previous = label;
-            }
-            Decoded { ids, confidence: total / length.max(1) as f32 }
-        })
-        .collect()
+    let row = |(row, length): (usize, &usize)| {
+        let start = row * n_frames * n_labels;
+        scores[start..start + length * n_labels].to_vec()
+    };
+    lengths.iter().enumerate().map(row).collect()
+}
+
+/// The best label of every frame of one row, repetitions merged and blanks dropped. Its confidence is the mean over frames.
+///
+/// # Errors
+/// A blank outside the vocabulary.
+pub fn best_path(frames: &Frames<'_>, blank: u32) -> Result<Decoded, CtcError> {
+    frames.check(blank)?;
+    let (mut ids, mut previous, mut total) = (Vec::new(), blank, 0.0);
+    for frame in frames.iter() {
+        let (label, score) = best(frame);
+        total += score;
+        if label != blank && label != previous {
+            ids.push(label);
+        }
+        previous = label;
+    }
+    Ok(Decoded { ids, confidence: total / frames.len() as f32 })
 }
 
 /// The first of the highest scores.
@@ -72,7 +94,10 @@ mod tests {
             scores[frame * 4 + label] = 5.0;
         }
         let logits = Tensor::<3>::from_data(TensorData::new(scores, [1, path.len(), 4]), &Device::flex());
-        assert_eq!(greedy(logits.clone(), &[8], 0)[0].ids, [1, 1, 2, 3]);
-        assert_eq!(greedy(logits, &[6], 0)[0].ids, [1, 1, 2]);
+        assert_eq!(greedy(logits.clone(), &[8], 0).unwrap()[0].ids, [1, 1, 2, 3]);
+        assert_eq!(greedy(logits.clone(), &[6], 0).unwrap()[0].ids, [1, 1, 2]);
+        assert_eq!(greedy(logits.clone(), &[0], 0), Err(CtcError::NoFrames));
+        let nan = greedy(logits * f32::NAN, &[8], 0).unwrap_err().to_string();
+        assert!(nan.starts_with("frame 0, label 0: expected a natural log-probability, got NaN"), "{nan}");
     }
 }

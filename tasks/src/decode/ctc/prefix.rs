@@ -1,5 +1,8 @@
 //! Prefix beam search: texts that many alignments write, found without listing the alignments.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
+
 use super::fusion::{Fusion, State};
 use super::{CtcError, Frames, Vocabulary};
 
@@ -84,10 +87,12 @@ impl PrefixSearch {
         fusion: &Fusion<'_>,
         max_nodes: usize,
     ) -> Result<Vec<Hypothesis>, CtcError> {
-        let mut search = Search::new(vocabulary, fusion, max_nodes);
+        let gains =
+            (0..vocabulary.len() as u32).map(|label| fusion.max_gain(vocabulary, label)).collect::<Vec<_>>();
+        let mut search = Search::new(vocabulary, fusion, &gains, max_nodes);
         let mut candidates = Vec::new();
         for (frame_idx, frame) in frames.iter().enumerate() {
-            self.choose_labels(frame, vocabulary, &mut candidates);
+            self.choose_labels(frame, vocabulary, &gains, &mut candidates);
             search.advance(frame, &candidates, self.n_beams, self.max_gap);
             search.prune(self.n_beams, self.max_gap);
             if search.beams.is_empty() {
@@ -116,8 +121,8 @@ impl PrefixSearch {
         Ok(())
     }
 
-    /// The labels that are tried in a frame, the likeliest first.
-    fn choose_labels(&self, frame: &[f32], vocabulary: &Vocabulary, chosen: &mut Vec<u32>) {
+    /// The labels that are tried in a frame, by the most that they can score.
+    fn choose_labels(&self, frame: &[f32], vocabulary: &Vocabulary, gains: &[f64], chosen: &mut Vec<u32>) {
         let is_written =
             |label: usize| label as u32 == vocabulary.blank() || vocabulary.text(label as u32).is_some();
         let written = frame.iter().enumerate().filter(|(label, _)| is_written(*label));
@@ -133,7 +138,8 @@ impl PrefixSearch {
             chosen.select_nth_unstable_by(self.max_labels, order);
             chosen.truncate(self.max_labels);
         }
-        chosen.sort_unstable_by(order);
+        let hope = |label: u32| f64::from(frame[label as usize]) + gains[label as usize];
+        chosen.sort_unstable_by(|a, b| hope(*b).total_cmp(&hope(*a)).then(a.cmp(b)));
     }
 }
 
@@ -183,20 +189,37 @@ impl Ends {
     }
 }
 
+/// A score, and what it belongs to; ordered by all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rank(f64, usize, usize);
+
+impl Eq for Rank {}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0).then_with(|| (other.1, other.2).cmp(&(self.1, self.2)))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 struct Search<'a> {
     vocabulary: &'a Vocabulary,
     fusion: &'a Fusion<'a>,
     nodes: Vec<Node>,
     beams: Vec<u32>,
     reached: Vec<u32>,
-    scores: Vec<f64>,
-    /// The most that one more label can add to what is fused.
-    max_gain: f64,
+    /// The most that each label can add to what is fused.
+    gains: &'a [f64],
     max_nodes: usize,
 }
 
 impl<'a> Search<'a> {
-    fn new(vocabulary: &'a Vocabulary, fusion: &'a Fusion<'a>, max_nodes: usize) -> Self {
+    fn new(vocabulary: &'a Vocabulary, fusion: &'a Fusion<'a>, gains: &'a [f64], max_nodes: usize) -> Self {
         let state = fusion.begin();
         let empty = Node {
             parent: NONE,
@@ -209,19 +232,10 @@ impl<'a> Search<'a> {
             next: Ends::NEVER,
             is_beam: true,
         };
-        Self {
-            vocabulary,
-            fusion,
-            nodes: vec![empty],
-            beams: vec![0],
-            reached: Vec::new(),
-            scores: Vec::new(),
-            max_gain: fusion.max_gain(vocabulary),
-            max_nodes,
-        }
+        Self { vocabulary, fusion, nodes: vec![empty], beams: vec![0], reached: Vec::new(), gains, max_nodes }
     }
 
-    /// Adds a frame to every alignment. `candidates` are the labels to try, the likeliest first.
+    /// Adds a frame to every alignment. `candidates` are the labels to try, by the most that they can score.
     fn advance(&mut self, frame: &[f32], candidates: &[u32], n_beams: usize, max_gap: f64) {
         let blank = f64::from(frame[self.vocabulary.blank() as usize]);
         self.reached.clear();
@@ -236,26 +250,7 @@ impl<'a> Search<'a> {
                 self.add_label(beam, from + f64::from(frame[label as usize]));
             }
         }
-        let cutoff = self.cutoff(n_beams, max_gap);
-        for beam_idx in 0..self.beams.len() {
-            let beam = self.beams[beam_idx];
-            let hope =
-                self.nodes[beam as usize].now.total() + self.nodes[beam as usize].fused + self.max_gain;
-            for &label in candidates {
-                let log_probability = f64::from(frame[label as usize]);
-                if hope + log_probability < cutoff {
-                    break;
-                }
-                let from = self.nodes[beam as usize].before(label);
-                if from > f64::NEG_INFINITY {
-                    let child = self.child(beam, label);
-                    // what is a beam already has been seen to
-                    if !self.nodes[child as usize].is_beam {
-                        self.add_label(child, from + log_probability);
-                    }
-                }
-            }
-        }
+        self.extend(frame, candidates, n_beams, max_gap);
         for &beam in &self.beams {
             self.nodes[beam as usize].is_beam = false;
         }
@@ -265,21 +260,47 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What scores less will not be kept, as the beams alone show that stay as they are.
-    fn cutoff(&mut self, n_beams: usize, max_gap: f64) -> f64 {
-        let score = |node: &u32| {
-            let Node { next, fused, .. } = &self.nodes[*node as usize];
-            next.total() + fused
+    /// Adds a label to the beams: the likeliest additions first, until no other can be among the best.
+    fn extend(&mut self, frame: &[f32], candidates: &[u32], n_beams: usize, max_gap: f64) {
+        // what the best of the next frame score at least: beams that stay as they are, and what is added
+        let mut best = BinaryHeap::with_capacity(self.reached.len());
+        for &node in &self.reached {
+            let Node { next, fused, .. } = &self.nodes[node as usize];
+            best.push(Reverse(Rank(next.total() + fused, 0, 0)));
+        }
+        let highest = best.iter().map(|Reverse(rank)| rank.0).fold(f64::NEG_INFINITY, f64::max);
+        let lowest = highest - max_gap;
+        // at most what an addition can come to, its beam, and its place among the candidates
+        let hope = |search: &Self, beam: usize, place: usize| {
+            let (node, label) =
+                (&search.nodes[search.beams[beam] as usize], *candidates.get(place)? as usize);
+            let score = node.now.total() + node.fused + f64::from(frame[label]) + search.gains[label];
+            Some(Rank(score, beam, place))
         };
-        self.scores.clear();
-        self.scores.extend(self.reached.iter().map(score));
-        let best = self.scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let last = if self.scores.len() >= n_beams {
-            *self.scores.select_nth_unstable_by(n_beams - 1, |a, b| b.total_cmp(a)).1
-        } else {
-            f64::NEG_INFINITY
-        };
-        last.max(best - max_gap)
+        let mut open =
+            (0..self.beams.len()).filter_map(|beam| hope(self, beam, 0)).collect::<BinaryHeap<_>>();
+        while let Some(Rank(at_most, beam_idx, place)) = open.pop() {
+            while best.len() > n_beams {
+                best.pop();
+            }
+            let is_full = best.len() == n_beams;
+            if at_most < lowest || is_full && best.peek().is_some_and(|Reverse(last)| at_most < last.0) {
+                break;
+            }
+            open.extend(hope(self, beam_idx, place + 1));
+            let (beam, label) = (self.beams[beam_idx], candidates[place]);
+            let from = self.nodes[beam as usize].before(label);
+            if from == f64::NEG_INFINITY {
+                continue;
+            }
+            let child = self.child(beam, label);
+            // what is a beam already has been seen to
+            if !self.nodes[child as usize].is_beam {
+                let log_probability = from + f64::from(frame[label as usize]);
+                self.add_label(child, log_probability);
+                best.push(Reverse(Rank(log_probability + self.nodes[child as usize].fused, 0, 0)));
+            }
+        }
     }
 
     fn add_blank(&mut self, node: u32, log_probability: f64) {

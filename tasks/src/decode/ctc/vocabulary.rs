@@ -66,11 +66,6 @@ impl Vocabulary {
         written.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 
-    /// The most words that one label can end.
-    pub(super) fn max_spaces(&self) -> usize {
-        self.texts.iter().flatten().map(|text| text.matches(' ').count()).max().unwrap_or(0)
-    }
-
     /// The first character of a text that no label has.
     pub(super) fn missing(&self, text: &str) -> Option<char> {
         text.chars().find(|character| !character.is_whitespace() && !self.characters.contains(character))
