@@ -93,18 +93,47 @@ fn model(vocabulary: &Vocabulary, numbers: &mut Numbers) -> (NGram, Vec<String>)
     (NGram::read_arpa(arpa.as_bytes()).expect("a good model"), words)
 }
 
-/// What a model hears: a label in every third frame, blanks between them.
-fn sound(n_frames: usize, vocabulary: &Vocabulary, margin: f64, numbers: &mut Numbers) -> Vec<f32> {
+/// What a model hears that says words of the language model: a label in every second frame of characters, every fourth of pieces,
+/// and blanks between them.
+fn sound(
+    n_frames: usize,
+    vocabulary: &Vocabulary,
+    words: &[String],
+    margin: f64,
+    numbers: &mut Numbers,
+) -> Vec<f32> {
     let n_labels = vocabulary.len();
+    let spacing = if n_labels == 32 { n_frames / 125 } else { n_frames / 62 };
+    let mut said = std::collections::VecDeque::new();
     let mut values = Vec::with_capacity(n_frames * n_labels);
     for frame in 0..n_frames {
-        let right = if frame % 3 == 0 { 1 + numbers.below(n_labels - 1) } else { 0 };
+        while said.is_empty() {
+            said.extend(spelled(vocabulary, &words[numbers.below(words.len())]));
+        }
+        let right = if frame % spacing == 0 { said.pop_front().unwrap_or(0) } else { 0 };
         let logits = (0..n_labels).map(|label| numbers.normal() + if label == right { margin } else { 0.0 });
         let logits = logits.collect::<Vec<_>>();
         let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
         values.extend(logits.iter().map(|logit| (logit - total) as f32));
     }
     values
+}
+
+/// Labels of a space and a word: characters, or the pieces of two letters that it was made of.
+fn spelled(vocabulary: &Vocabulary, word: &str) -> Vec<usize> {
+    let find = |text: &str| (0..vocabulary.len()).find(|label| vocabulary.text(*label as u32) == Some(text));
+    if vocabulary.len() == 32 {
+        return [1]
+            .into_iter()
+            .chain(word.chars().filter_map(|letter| find(letter.encode_utf8(&mut [0; 4]))))
+            .collect();
+    }
+    let pieces = (0..word.len() / 2).filter_map(|place| {
+        let piece = &word[2 * place..2 * place + 2];
+        let spaced = format!(" {piece}");
+        if place == 0 { find(&spaced).or_else(|| find(piece)) } else { find(piece).or_else(|| find(&spaced)) }
+    });
+    pieces.collect()
 }
 
 /// The right label's logit lies 8 (a model that is sure) or 4 (one that is not) standard deviations above the others.
@@ -115,7 +144,7 @@ fn prefix_beam_32_trigram<const MARGIN: usize>(bencher: Bencher, (n_frames, n_la
     let (model, words) = model(&vocabulary, &mut numbers);
     let hot_words =
         HotWords::new(words.iter().take(50).map(|word| (word.as_str(), 2.0)), &vocabulary).expect("words");
-    let values = sound(n_frames, &vocabulary, MARGIN as f64, &mut numbers);
+    let values = sound(n_frames, &vocabulary, &words, MARGIN as f64, &mut numbers);
     let language_model = Some(LanguageModel::new(&model));
     let fusion = Fusion { language_model, word_bonus: 1.5, hot_words: Some(&hot_words) };
     let search = PrefixSearch { n_best: 5, ..PrefixSearch::default() };
@@ -129,7 +158,8 @@ fn prefix_beam_32_trigram<const MARGIN: usize>(bencher: Bencher, (n_frames, n_la
 fn alignment(bencher: Bencher, (n_frames, n_labels): (usize, usize)) {
     let mut numbers = Numbers(1);
     let vocabulary = vocabulary(n_labels);
-    let values = sound(n_frames, &vocabulary, 8.0, &mut numbers);
+    let (_, words) = model(&vocabulary, &mut numbers);
+    let values = sound(n_frames, &vocabulary, &words, 8.0, &mut numbers);
     let labels = (0..100).map(|_| 1 + numbers.below(n_labels - 1) as u32).collect::<Vec<_>>();
     bencher.bench_local(|| align(&Frames::new(&values, n_labels).expect("log-probabilities"), &labels, 0));
 }

@@ -60,19 +60,21 @@ impl Fusion<'_> {
         if let Some(language_model) = &self.language_model {
             finite("weight", language_model.weight)?;
             finite("unknown_log10", language_model.unknown_log10)?;
-            vocabulary.coverage(language_model.model)?;
+            vocabulary.fits(language_model.model)?;
         }
         Ok(())
     }
 
-    /// The most that a label can add to [`Fusion::score`], if words are not likelier than certain.
+    /// The most that a label can add to [`Fusion::score`], if words are not likelier than certain; where it begins with a space, behind
+    /// the end of the word before.
     pub(super) fn max_gain(&self, vocabulary: &Vocabulary, label: u32) -> f64 {
         let is_unusual = |model: &LanguageModel<'_>| model.weight < 0.0 || model.unknown_log10 > 0.0;
         if self.language_model.as_ref().is_some_and(is_unusual) {
             return f64::INFINITY;
         }
+        let text = vocabulary.text(label).unwrap_or_default();
         let (boost, partial) = self.hot_words.map_or((0.0, 0.0), HotWords::largest);
-        vocabulary.text(label).unwrap_or_default().matches(' ').count() as f64
+        text.strip_prefix(' ').unwrap_or(text).matches(' ').count() as f64
             * (self.word_bonus.max(0.0) + boost)
             + partial
     }
@@ -139,7 +141,7 @@ impl Fusion<'_> {
     }
 
     /// Spaces that end no word change nothing.
-    fn end_word(&self, state: &mut State) {
+    pub(super) fn end_word(&self, state: &mut State) {
         if state.n_bytes == 0 {
             return;
         }

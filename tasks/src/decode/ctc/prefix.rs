@@ -90,9 +90,14 @@ impl PrefixSearch {
         let gains =
             (0..vocabulary.len() as u32).map(|label| fusion.max_gain(vocabulary, label)).collect::<Vec<_>>();
         let mut search = Search::new(vocabulary, fusion, &gains, max_nodes);
-        let mut candidates = Vec::new();
+        let (mut chosen, mut candidates) = (Vec::new(), [Vec::new(), Vec::new()]);
         for (frame_idx, frame) in frames.iter().enumerate() {
-            self.choose_labels(frame, vocabulary, &gains, &mut candidates);
+            self.choose_labels(frame, vocabulary, &gains, &mut chosen);
+            candidates.iter_mut().for_each(Vec::clear);
+            for &label in &chosen {
+                let ends_word = vocabulary.text(label).is_some_and(|text| text.starts_with(' '));
+                candidates[usize::from(ends_word)].push(label);
+            }
             search.advance(frame, &candidates, self.n_beams, self.max_gap);
             search.prune(self.n_beams, self.max_gap);
             if search.beams.is_empty() {
@@ -154,6 +159,8 @@ struct Node {
     first_child: u32,
     next_sibling: u32,
     state: State,
+    /// The same when its last word ends, once that was asked for.
+    ended: Option<State>,
     /// What is added to the sound's score while the text is not at its end.
     fused: f64,
     /// Of the alignments that end in a blank and in the label.
@@ -227,6 +234,7 @@ impl<'a> Search<'a> {
             first_child: NONE,
             next_sibling: NONE,
             state,
+            ended: None,
             fused: fusion.score(&state),
             now: Ends { blank: 0.0, label: f64::NEG_INFINITY },
             next: Ends::NEVER,
@@ -235,8 +243,9 @@ impl<'a> Search<'a> {
         Self { vocabulary, fusion, nodes: vec![empty], beams: vec![0], reached: Vec::new(), gains, max_nodes }
     }
 
-    /// Adds a frame to every alignment. `candidates` are the labels to try, by the most that they can score.
-    fn advance(&mut self, frame: &[f32], candidates: &[u32], n_beams: usize, max_gap: f64) {
+    /// Adds a frame to every alignment. `candidates` are the labels to try that go on with a
+    /// word, and those that end it, each by the most that they can score.
+    fn advance(&mut self, frame: &[f32], candidates: &[Vec<u32>; 2], n_beams: usize, max_gap: f64) {
         let blank = f64::from(frame[self.vocabulary.blank() as usize]);
         self.reached.clear();
         for beam_idx in 0..self.beams.len() {
@@ -261,7 +270,7 @@ impl<'a> Search<'a> {
     }
 
     /// Adds a label to the beams: the likeliest additions first, until no other can be among the best.
-    fn extend(&mut self, frame: &[f32], candidates: &[u32], n_beams: usize, max_gap: f64) {
+    fn extend(&mut self, frame: &[f32], candidates: &[Vec<u32>; 2], n_beams: usize, max_gap: f64) {
         // what the best of the next frame score at least: beams that stay as they are, and what is added
         let mut best = BinaryHeap::with_capacity(self.reached.len());
         for &node in &self.reached {
@@ -270,16 +279,22 @@ impl<'a> Search<'a> {
         }
         let highest = best.iter().map(|Reverse(rank)| rank.0).fold(f64::NEG_INFINITY, f64::max);
         let lowest = highest - max_gap;
-        // at most what an addition can come to, its beam, and its place among the candidates
-        let hope = |search: &Self, beam: usize, place: usize| {
-            let (node, label) =
-                (&search.nodes[search.beams[beam] as usize], *candidates.get(place)? as usize);
-            let score = node.now.total() + node.fused + f64::from(frame[label]) + search.gains[label];
-            Some(Rank(score, beam, place))
+        // of every beam: labels that go on with a word, and those that end it, which scores alike for all of them
+        let bases = (0..self.beams.len()).flat_map(|beam| {
+            let node = self.beams[beam];
+            let ended = self.ended(node);
+            let Node { now, fused, .. } = self.nodes[node as usize];
+            [now.total() + fused, now.total() + self.fusion.score(&ended)]
+        });
+        let bases = bases.collect::<Vec<_>>();
+        let gains = self.gains;
+        // at most what an addition can come to, its base, and its place among the candidates
+        let hope = |base: usize, place: usize| {
+            let label = *candidates[base % 2].get(place)? as usize;
+            Some(Rank(bases[base] + f64::from(frame[label]) + gains[label], base, place))
         };
-        let mut open =
-            (0..self.beams.len()).filter_map(|beam| hope(self, beam, 0)).collect::<BinaryHeap<_>>();
-        while let Some(Rank(at_most, beam_idx, place)) = open.pop() {
+        let mut open = (0..bases.len()).filter_map(|base| hope(base, 0)).collect::<BinaryHeap<_>>();
+        while let Some(Rank(at_most, base, place)) = open.pop() {
             while best.len() > n_beams {
                 best.pop();
             }
@@ -287,8 +302,8 @@ impl<'a> Search<'a> {
             if at_most < lowest || is_full && best.peek().is_some_and(|Reverse(last)| at_most < last.0) {
                 break;
             }
-            open.extend(hope(self, beam_idx, place + 1));
-            let (beam, label) = (self.beams[beam_idx], candidates[place]);
+            open.extend(hope(base, place + 1));
+            let (beam, label) = (self.beams[base / 2], candidates[base % 2][place]);
             let from = self.nodes[beam as usize].before(label);
             if from == f64::NEG_INFINITY {
                 continue;
@@ -327,6 +342,17 @@ impl<'a> Search<'a> {
         Some(next)
     }
 
+    /// Where a text stands whose last word ends.
+    fn ended(&mut self, node: u32) -> State {
+        let Node { state, ended, .. } = self.nodes[node as usize];
+        ended.unwrap_or_else(|| {
+            let mut ended = state;
+            self.fusion.end_word(&mut ended);
+            self.nodes[node as usize].ended = Some(ended);
+            ended
+        })
+    }
+
     /// The text with one more label.
     fn child(&mut self, parent: u32, label: u32) -> u32 {
         let mut child = self.nodes[parent as usize].first_child;
@@ -339,7 +365,10 @@ impl<'a> Search<'a> {
         }
         let behind = self.nodes.len() as u32;
         let text = self.vocabulary.text(label).unwrap_or_default();
-        let state = self.fusion.extend(self.nodes[parent as usize].state, text);
+        let state = match text.strip_prefix(' ') {
+            Some(rest) => self.fusion.extend(self.ended(parent), rest),
+            None => self.fusion.extend(self.nodes[parent as usize].state, text),
+        };
         let fused = self.fusion.score(&state);
         let next_sibling = std::mem::replace(&mut self.nodes[parent as usize].first_child, behind);
         self.nodes.push(Node {
@@ -348,6 +377,7 @@ impl<'a> Search<'a> {
             first_child: NONE,
             next_sibling,
             state,
+            ended: None,
             fused,
             now: Ends::NEVER,
             next: Ends::NEVER,

@@ -71,6 +71,12 @@ impl Vocabulary {
         text.chars().find(|character| !character.is_whitespace() && !self.characters.contains(character))
     }
 
+    /// Whether any of a language model's words can be written.
+    pub(super) fn fits(&self, model: &NGram) -> Result<(), CtcError> {
+        let is_written = |word: &str| self.missing(word).is_none() && model.word(word) != model.unknown();
+        if model.words().iter().any(is_written) { Ok(()) } else { self.coverage(model).map(|_| ()) }
+    }
+
     /// The share of a language model's words, from 0 to 1, whose characters all stand in some label.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Window after window through a recording.
 
-use super::segments::{MEL_FRAMES_PER_STEP, split};
+use super::segments::split;
 use super::{WhisperRules, WhisperTokens, WindowResult, WindowSearch};
 use crate::decode::{DecodeError, NextToken};
 
@@ -154,8 +154,7 @@ impl LongForm {
             // a model that goes on by nothing would go on for ever
             seek += if on > 0 { on } else { place.n_frames };
             for piece in pieces {
-                let time_s =
-                    |steps: usize| (place.first_frame + steps * MEL_FRAMES_PER_STEP) as f64 * FRAME_S;
+                let time_s = |frame: usize| (place.first_frame + frame) as f64 * FRAME_S;
                 let written = piece.tokens.iter().copied().filter(|id| *id < tokens.end).collect::<Vec<_>>();
                 let text = decode(&written);
                 let is_empty = piece.start == piece.end || text.trim().is_empty();

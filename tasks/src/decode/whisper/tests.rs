@@ -125,7 +125,8 @@ fn the_next_window_starts_where_a_segment_is_unfinished_and_reads_what_was_said(
 
 #[test]
 fn guesses_are_tried_again_hotter_and_shared_by_one_encoding() {
-    let mut model = Scripted::new(100, &[[20, 1, 24].as_slice(); 6]);
+    // so short that there is one window, whatever is drawn
+    let mut model = Scripted::new(1, &[[20, 1, 24].as_slice(); 6]);
     model.margin = 0.5;
     let found = long_form().run(&model, &tokens(), decode).unwrap();
     assert_eq!(*model.n_tries.borrow(), 6);
