@@ -219,6 +219,12 @@ impl Backbone {
         self.vocabulary_logits(token.reshape([batch, d_model]))
     }
 
+    /// Number of token ids of the causal text.
+    pub fn n_vocab(&self) -> usize {
+        let [n_vocab] = self.vocabulary_bias.dims();
+        n_vocab
+    }
+
     /// Longest causal text in tokens, begin mark included.
     pub fn max_causal_tokens(&self) -> usize {
         let [max_causal_tokens, _] = self.causal_positions.dims();
@@ -253,6 +259,11 @@ fn kinds(spans: &[Span]) -> Vec<Kind> {
 }
 
 impl DecodingState {
+    /// Where its tensors lie.
+    pub fn device(&self) -> Device {
+        self.is_pad.device()
+    }
+
     /// Keeps the rows `rows` of the batch, in that order; a row may be taken more than once (beam search).
     #[must_use]
     pub fn select(&self, rows: &Tensor<1, Int>) -> Self {
