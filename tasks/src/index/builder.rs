@@ -59,7 +59,8 @@ impl Builder {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
-        let mut file = NamedTempFile::with_prefix_in(".unfinished-", folder).map_err(IndexError::file(path))?;
+        let mut file =
+            NamedTempFile::with_prefix_in(".unfinished-", folder).map_err(IndexError::file(path))?;
         let originals = match storage.originals {
             Some(_) if storage.element == Element::I8 => {
                 Some(BufWriter::new(tempfile::tempfile_in(folder).map_err(IndexError::file(path))?))

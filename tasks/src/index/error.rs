@@ -72,7 +72,9 @@ pub enum IndexError {
         value: f32,
     },
     /// A vector without direction has no cosine.
-    #[error("{what} {row_idx} is all zeros: it has no cosine with anything\nhint: leave it out, or use the inner product")]
+    #[error(
+        "{what} {row_idx} is all zeros: it has no cosine with anything\nhint: leave it out, or use the inner product"
+    )]
     Zero {
         /// Row or query.
         what: &'static str,
@@ -107,7 +109,9 @@ pub enum IndexError {
         n_rows: usize,
     },
     /// Rescoring without what to score by.
-    #[error("the index holds {element} and no originals to score its best rows by\nhint: build it with the originals kept")]
+    #[error(
+        "the index holds {element} and no originals to score its best rows by\nhint: build it with the originals kept"
+    )]
     NoOriginals {
         /// What it holds.
         element: Element,

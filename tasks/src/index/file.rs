@@ -86,7 +86,10 @@ impl Index {
         if *blake3::hash(part).as_bytes() == self.header.rows_checksum {
             return Ok(());
         }
-        Err(IndexError::format(&self.path, "the rows of the index do not match their checksum: it is damaged"))
+        Err(IndexError::format(
+            &self.path,
+            "the rows of the index do not match their checksum: it is damaged",
+        ))
     }
 
     /// Where the index lies.

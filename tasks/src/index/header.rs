@@ -98,10 +98,12 @@ pub(super) struct Layout {
 impl Header {
     pub(super) fn encode(&self) -> [u8; HEADER] {
         let mut bytes = [0; HEADER];
-        let place = |element: Element| Element::ALL.iter().position(|&other| other == element).unwrap_or(0) as u32;
+        let place =
+            |element: Element| Element::ALL.iter().position(|&other| other == element).unwrap_or(0) as u32;
         let metric = Metric::ALL.iter().position(|&other| other == self.metric).unwrap_or(0) as u32;
         bytes[..8].copy_from_slice(MAGIC);
-        let small = [VERSION, place(self.element), self.originals.map_or(0, |element| place(element) + 1), metric];
+        let small =
+            [VERSION, place(self.element), self.originals.map_or(0, |element| place(element) + 1), metric];
         for (field, value) in bytes[8..24].chunks_exact_mut(4).zip(small) {
             field.copy_from_slice(&value.to_le_bytes());
         }

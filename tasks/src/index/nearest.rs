@@ -70,7 +70,9 @@ impl Nearest {
     /// The same queries, nothing found yet; but what is worse than the worst that `self` holds does not count.
     pub(super) fn another(&self) -> Self {
         let mut another = Self::new(self.entries.len() / self.k, self.k);
-        for (floor, heap) in another.floors.as_flattened_mut().iter_mut().zip(self.entries.chunks_exact(self.k)) {
+        for (floor, heap) in
+            another.floors.as_flattened_mut().iter_mut().zip(self.entries.chunks_exact(self.k))
+        {
             // an equal score of a lower row would count
             *floor = heap[0].score.next_down();
         }

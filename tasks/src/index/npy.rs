@@ -46,7 +46,8 @@ impl NpyRows {
             return Err(IndexError::format(path, "expected f16, f32 or f64, got bytes"));
         }
         if n_rows == 0 || d == 0 {
-            let problem = format!("expected at least one row and one column, got the shape {:?}", header.shape);
+            let problem =
+                format!("expected at least one row and one column, got the shape {:?}", header.shape);
             return Err(IndexError::format(path, problem));
         }
         Ok(Self { path: path.to_owned(), map, kind: header.kind, data: header.data, n_rows, d })

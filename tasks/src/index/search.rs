@@ -149,7 +149,8 @@ pub fn recall(found: &Found, exact: &Found) -> f64 {
 /// None when rows are NaN.
 fn nearest(rows: &Rows<'_>, queries: &[f32], k: usize) -> Option<Vec<Candidate>> {
     let d = rows.d;
-    let groups: Vec<Group> = queries.chunks(GROUP_PANELS * LANES * d).map(|queries| Group::new(queries, d, k)).collect();
+    let groups: Vec<Group> =
+        queries.chunks(GROUP_PANELS * LANES * d).map(|queries| Group::new(queries, d, k)).collect();
     let block_rows = (BLOCK_BYTES / 4 / d / TILE_ROWS).max(1) * TILE_ROWS;
     let n_blocks = rows.n_rows().div_ceil(block_rows);
     let n_parts = (TASKS_PER_THREAD * rayon::current_num_threads()).div_ceil(groups.len()).min(n_blocks);

@@ -7,7 +7,7 @@ use super::*;
 
 const EXACT: [Element; 2] = [Element::F32, Element::F16];
 
-fn values(n: usize, seed: usize) -> Vec<f32> {
+pub(super) fn values(n: usize, seed: usize) -> Vec<f32> {
     let mut state = seed as u64;
     let next = |_| {
         // Knuth's MMIX generator, its upper bits
@@ -18,7 +18,7 @@ fn values(n: usize, seed: usize) -> Vec<f32> {
 }
 
 /// An index of rows that are named `r0`, `r1`, ...
-fn build(path: &Path, d: usize, rows: &[f32], storage: Storage) -> Result<Index, IndexError> {
+pub(super) fn build(path: &Path, d: usize, rows: &[f32], storage: Storage) -> Result<Index, IndexError> {
     let mut builder = Builder::create(path, d, storage)?;
     for (row_idx, row) in rows.chunks(d).enumerate() {
         builder.push(&format!("r{row_idx}"), row)?;
@@ -27,7 +27,7 @@ fn build(path: &Path, d: usize, rows: &[f32], storage: Storage) -> Result<Index,
     Index::open(path)
 }
 
-fn folder() -> (tempfile::TempDir, PathBuf) {
+pub(super) fn folder() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("x.index");
     (folder, path)
@@ -41,7 +41,8 @@ fn storage(element: Element, metric: Metric) -> Storage {
 fn by_definition(rows: &[f32], queries: &[f32], d: usize, k: usize) -> Found {
     let mut found = Found { k, rows: Vec::new(), scores: Vec::new() };
     for query in queries.chunks(d) {
-        let score = |row: &[f32]| row.iter().zip(query).fold(0.0f32, |sum, (row, query)| query.mul_add(*row, sum));
+        let score =
+            |row: &[f32]| row.iter().zip(query).fold(0.0f32, |sum, (row, query)| query.mul_add(*row, sum));
         let mut all: Vec<(f32, u32)> = rows.chunks(d).map(score).zip(0..).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         found.rows.extend(all[..k].iter().map(|entry| entry.1));
@@ -138,14 +139,21 @@ fn vectors_that_cannot_be_compared_are_refused_by_number() {
         (&[1.0, 2.0, 3.0], plain, "row 1 has 1 columns: expected 2"),
         (&[1.0, 2.0, 0.0, -0.0], plain, "row 1 is all zeros: it has no cosine with anything"),
         (&[3e19, 0.0], plain, "row 0 has length 3.0e19: expected at most 1.8e19"),
-        (&[1e5, 0.0], self::storage(Element::F16, Metric::Dot), "row 0 column 0 is 100000: more than f16 holds"),
+        (
+            &[1e5, 0.0],
+            self::storage(Element::F16, Metric::Dot),
+            "row 0 column 0 is 100000: more than f16 holds",
+        ),
         (&[], plain, "expected at least one row, got none"),
     ] {
         let message = message(rows, storage);
         assert!(message.starts_with(expected), "{message}");
         assert!(!path.exists());
     }
-    assert!(build(&path, 2, &[0.0, 0.0], self::storage(Element::F32, Metric::Dot)).is_ok(), "zero is a point");
+    assert!(
+        build(&path, 2, &[0.0, 0.0], self::storage(Element::F32, Metric::Dot)).is_ok(),
+        "zero is a point"
+    );
 }
 
 #[test]
@@ -170,8 +178,14 @@ fn questions_that_do_not_fit_are_refused() {
     let (_folder, path) = folder();
     let index = build(&path, 2, &[1.0, 2.0, 3.0, 4.0], Storage::default()).expect("it is built");
     let message = |queries: &[f32], k| index.search(queries, k).expect_err("it is refused").to_string();
-    assert_eq!(message(&[1.0, 1.0], 3), "asked for the nearest 3: expected from 1 to 2, the rows of the index");
-    assert_eq!(message(&[1.0, 1.0], 0), "asked for the nearest 0: expected from 1 to 2, the rows of the index");
+    assert_eq!(
+        message(&[1.0, 1.0], 3),
+        "asked for the nearest 3: expected from 1 to 2, the rows of the index"
+    );
+    assert_eq!(
+        message(&[1.0, 1.0], 0),
+        "asked for the nearest 0: expected from 1 to 2, the rows of the index"
+    );
     assert_eq!(message(&[], 1), "expected at least one query, got none");
     assert_eq!(message(&[1.0, 1.0, 1.0], 1), "query 1 has 1 columns: expected 2");
     assert_eq!(message(&[1.0, 1.0, 0.0, f32::NAN], 1), "query 1 column 1 is NaN: expected a finite number");
@@ -230,7 +244,8 @@ fn arrays_of_every_width_are_read_and_others_refused() {
     assert_eq!(as_kind(b"<f8", b"(1, 2)").expect("it is an array").n_rows(), 1);
     assert_eq!(as_kind(b"<f2", b"(2, 4)").expect("it is an array").d(), 4);
     assert_eq!(as_kind(b"<f8", b"(2,  )").expect("a vector is a row").read_all().len(), 2);
-    for (kind, shape) in [(b"<f4", b"(2, 3)"), (b"<i4", b"(2, 2)"), (b"|u1", b"(4, 4)"), (b"<f2", b"(0, 8)")] {
+    for (kind, shape) in [(b"<f4", b"(2, 3)"), (b"<i4", b"(2, 2)"), (b"|u1", b"(4, 4)"), (b"<f2", b"(0, 8)")]
+    {
         assert!(as_kind(kind, shape).is_err());
     }
 }

@@ -53,49 +53,61 @@ fn tiles<const N: usize>(
     assert!(rows.len().is_multiple_of(d), "rows of another width");
     let mut first_row = first_row;
     let mut whole = rows.chunks_exact(N * d);
+    let mut scores = [[0.0; LANES]; N];
     for rows in &mut whole {
-        tile::<N>(panel, rows, first_row, nearest);
+        if tile(panel, rows, nearest.limits(), &mut scores) {
+            nearest.offer(&scores, first_row);
+        }
         first_row += N as u32;
     }
+    let mut scores = [[0.0; LANES]; 1];
     for row in whole.remainder().chunks_exact(d) {
-        tile::<1>(panel, row, first_row, nearest);
+        if tile(panel, row, nearest.limits(), &mut scores) {
+            nearest.offer(&scores, first_row);
+        }
         first_row += 1;
     }
 }
 
-/// Sums in the order of the columns, each in one register: the same numbers whatever the tile's size.
+/// Computes the scores of a tile, and whether any of them is above the limit of its query. Sums in the order of the columns,
+/// each in one register: the same numbers whatever the tile's size.
+///
+/// Loops over numbers of rows and lanes, and sums that nobody else sees before they are complete: otherwise they would be
+/// stored at every step.
 #[inline(always)]
+#[allow(clippy::needless_range_loop)]
 fn tile<const N: usize>(
     panel: &[[f32; LANES]],
     rows: &[f32],
-    first_row: u32,
-    nearest: &mut PanelNearest<'_>,
-) {
+    limits: &[f32; LANES],
+    scores: &mut [[f32; LANES]; N],
+) -> bool {
     let d = panel.len();
     let rows: [&[f32]; N] = std::array::from_fn(|row_idx| &rows[row_idx * d..][..d]);
     let mut sums = [[0.0f32; LANES]; N];
-    for (column, queries) in panel.iter().enumerate() {
-        for (sums, row) in sums.iter_mut().zip(&rows) {
-            let value = row[column];
-            for (sum, query) in sums.iter_mut().zip(queries) {
-                *sum = query.mul_add(value, *sum);
+    for column in 0..d {
+        let queries = &panel[column];
+        for row_idx in 0..N {
+            // SAFETY: each of the rows was cut to `d` numbers above, and the column is below `d`. (A check would be a second
+            // way out of the loop, and the sums would be stored at every step for it.)
+            let value = unsafe { *rows[row_idx].get_unchecked(column) };
+            for lane in 0..LANES {
+                sums[row_idx][lane] = queries[lane].mul_add(value, sums[row_idx][lane]);
             }
         }
     }
-    let limits = nearest.limits();
     let mut above = [0u32; LANES];
-    for sums in &sums {
-        for ((above, sum), limit) in above.iter_mut().zip(sums).zip(limits) {
-            *above |= u32::from(sum > limit);
+    for row_idx in 0..N {
+        for lane in 0..LANES {
+            above[lane] |= u32::from(sums[row_idx][lane] > limits[lane]);
         }
     }
+    *scores = sums;
     let mut is_any_above = 0;
     for above in above {
         is_any_above |= above;
     }
-    if is_any_above != 0 {
-        nearest.offer(&sums, first_row);
-    }
+    is_any_above != 0
 }
 
 /// The scores of some rows against one query, summed as [`scan`] sums them.
