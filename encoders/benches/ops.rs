@@ -254,7 +254,7 @@ mod cross_entropy {
 mod ctc {
     use super::*;
 
-    const SAMPLES: [[usize; 4]; 2] = [[16, 75, 40, 20], [16, 150, 500, 40]];
+    const SAMPLES: [[usize; 4]; 3] = [[16, 75, 40, 20], [16, 150, 500, 40], [16, 500, 500, 64]];
 
     fn target(sample_idx: usize, n_labels: usize, length: usize) -> Vec<u32> {
         (0..length).map(|i| ((sample_idx * 13 + i * 7) % (n_labels - 1) + 1) as u32).collect()

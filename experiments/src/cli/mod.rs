@@ -13,6 +13,7 @@ mod completions;
 mod config;
 mod data;
 mod evaluate;
+mod index;
 mod list;
 mod listening;
 mod model;
@@ -59,6 +60,7 @@ enum Command {
     Caption(caption::Args),
     Transcribe(transcribe::Args),
     Search(search::Args),
+    Index(index::Args),
     Score(score::Args),
     Data(data::Args),
     Model(model::Args),
@@ -78,6 +80,7 @@ impl Command {
             Command::Caption(args) => Some(args.compute.device),
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
+            Command::Index(args) => args.device(),
             Command::Report(_)
             | Command::Score(_)
             | Command::Data(_)
@@ -98,6 +101,7 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Transcribe(args) => transcribe::run(args),
             Command::Search(args) => search::run(args),
+            Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),
             Command::Model(args) => model::run(args),
