@@ -37,10 +37,7 @@ pub struct BackboneConfig {
 impl BackboneConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self {
-            max_causal_tokens: 12,
-            transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
-        }
+        Self { max_causal_tokens: 12, transformer: TransformerConfig::tiny() }
     }
 
     /// One small configuration of every backbone, for tests.
@@ -177,7 +174,7 @@ impl Backbone {
     pub fn start_decoding(&self, inputs: &[TokenSequence]) -> (FusedSequence, DecodingState) {
         let (tokens, is_pad, spans) = self.join(inputs);
         let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
-        let (tokens, cache) = self.transformer.prefill(tokens, &mask);
+        let (tokens, cache) = self.transformer.prefill(tokens, &mask, None);
         (
             FusedSequence { tokens, is_pad: is_pad.clone(), spans },
             DecodingState { cache, is_pad, n_causal: 0 },
@@ -199,7 +196,7 @@ impl Backbone {
         let here = Tensor::<2, Bool>::full([batch, 1], false, &token.device());
         state.is_pad = Tensor::cat(vec![state.is_pad.clone(), here], 1);
         state.n_causal += 1;
-        let token = self.transformer.forward_cached(token, &state.is_pad, &mut state.cache);
+        let token = self.transformer.forward_cached(token, Some(&state.is_pad), &mut state.cache);
         self.vocabulary_logits(token.reshape([batch, d_model]))
     }
 

@@ -1,10 +1,8 @@
 //! Log-mel spectrograms, exactly Whisper's.
 
-use std::sync::Arc;
+use std::f32::consts::LOG10_E;
 
-use realfft::num_complex::Complex;
-use realfft::{RealFftPlanner, RealToComplex};
-
+use super::filterbank::Filterbank;
 use super::triangle::Triangle;
 use super::{Frames, RATE_HZ};
 
@@ -30,10 +28,8 @@ const RANGE_LOG10: f32 = 8.0;
 /// # Differences from the reference
 /// Any number of mel bands. Clips that are too short to be reflected are first filled to 400 samples with silence.
 pub struct LogMel {
-    n_mels: usize,
-    fft: Arc<dyn RealToComplex<f32>>,
     window: Vec<f32>,
-    filters: Vec<Triangle>,
+    bank: Filterbank,
 }
 
 impl LogMel {
@@ -45,17 +41,12 @@ impl LogMel {
         assert!(n_mels > 0, "a spectrogram of 0 bands does not exist");
         let turn = std::f64::consts::TAU / N_FFT as f64;
         let window = (0..N_FFT).map(|i| (0.5 - 0.5 * (turn * i as f64).cos()) as f32).collect();
-        Self {
-            n_mels,
-            fft: RealFftPlanner::new().plan_fft_forward(N_FFT),
-            window,
-            filters: mel_filters(n_mels),
-        }
+        Self { window, bank: Filterbank::new(N_FFT, mel_filters(n_mels), FLOOR) }
     }
 
     /// Mel bands in a frame.
     pub fn n_mels(&self) -> usize {
-        self.n_mels
+        self.bank.n_bands()
     }
 
     /// Number of frames of a clip.
@@ -70,34 +61,30 @@ impl LogMel {
     pub fn frames(&self, samples: &[f32]) -> Frames {
         let padded = reflect(samples);
         let n_frames = Self::n_frames(samples.len());
-        let mut values = Vec::with_capacity(n_frames * self.n_mels);
-        let mut windowed = self.fft.make_input_vec();
-        let mut spectrum = self.fft.make_output_vec();
-        let mut scratch = self.fft.make_scratch_vec();
-        let mut power = [0.0f32; N_BINS];
-        let mut loudest = f32::MIN;
-        for frame_idx in 0..n_frames {
+        let mut values = self.bank.energies(n_frames, |frame_idx, frame| {
             let clip = &padded[frame_idx * HOP_SAMPLES..frame_idx * HOP_SAMPLES + N_FFT];
-            for ((out, sample), weight) in windowed.iter_mut().zip(clip).zip(&self.window) {
+            for ((out, sample), weight) in frame.iter_mut().zip(clip).zip(&self.window) {
                 *out = sample * weight;
             }
-            self.fft
-                .process_with_scratch(&mut windowed, &mut spectrum, &mut scratch)
-                .expect("the buffers were made by the plan");
-            for (power, Complex { re, im }) in power.iter_mut().zip(&spectrum) {
-                *power = re * re + im * im;
-            }
-            for filter in &self.filters {
-                let value = filter.energy(&power).max(FLOOR).log10();
-                loudest = loudest.max(value);
-                values.push(value);
-            }
-        }
+        });
+        let lowest = loudest(&values) * LOG10_E - RANGE_LOG10;
         for value in &mut values {
-            *value = (value.max(loudest - RANGE_LOG10) + 4.0) / 4.0;
+            *value = ((*value * LOG10_E).max(lowest) + 4.0) / 4.0;
         }
-        Frames { values, n_frames, n_mels: self.n_mels }
+        Frames { values, n_frames, n_mels: self.n_mels() }
     }
+}
+
+/// The largest of the values; in lanes, as one chain of comparisons would wait for each of them.
+fn loudest(values: &[f32]) -> f32 {
+    let (groups, rest) = values.as_chunks::<32>();
+    let mut lanes = [f32::MIN; 32];
+    for group in groups {
+        for (lane, value) in lanes.iter_mut().zip(group) {
+            *lane = lane.max(*value);
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::MIN, f32::max)
 }
 
 /// Half a window before and behind, mirrored at the first and the last sample, which are not repeated.

@@ -1,5 +1,7 @@
 //! One band of a mel filterbank, as both front ends use it.
 
+use pulp::Simd;
+
 /// Weights over neighbouring bins of a spectrum.
 pub(super) struct Triangle {
     first_bin: usize,
@@ -15,10 +17,14 @@ impl Triangle {
         Self { first_bin, weights: weights[first_bin..end].to_vec() }
     }
 
-    /// The weighted sum of a power spectrum.
-    #[inline]
-    pub(super) fn energy(&self, power: &[f32]) -> f32 {
+    /// The weighted sum of each lane's power spectrum.
+    #[inline(always)]
+    pub(super) fn energy<S: Simd>(&self, simd: S, power: &[S::f32s]) -> S::f32s {
         let bins = &power[self.first_bin..self.first_bin + self.weights.len()];
-        bins.iter().zip(&self.weights).map(|(power, weight)| power * weight).sum()
+        let mut sum = simd.splat_f32s(0.0);
+        for (power, weight) in bins.iter().zip(&self.weights) {
+            sum = simd.mul_add_f32s(*power, simd.splat_f32s(*weight), sum);
+        }
+        sum
     }
 }

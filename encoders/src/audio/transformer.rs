@@ -5,7 +5,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::input::{AudioInput, padding};
-use crate::layers::convolution::ConvolutionBlock;
+use crate::layers::convolution::{ConvolutionBlock, ConvolutionConfig};
 use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::add_positions;
 use crate::layers::initializer::Initializer;
@@ -29,11 +29,7 @@ pub struct AudioTransformerConfig {
 impl AudioTransformerConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self {
-            stem: vec![16, 16],
-            max_tokens: 40,
-            transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
-        }
+        Self { stem: vec![16, 16], max_tokens: 40, transformer: TransformerConfig::tiny() }
     }
 
     /// Frames behind one token.
@@ -56,13 +52,8 @@ impl AudioTransformerConfig {
         let mut channels_in = n_mels;
         let mut convolutions = Vec::with_capacity(self.stem.len());
         for &channels_out in &self.stem {
-            convolutions.push(ConvolutionBlock::new(
-                [channels_in, channels_out],
-                [3, 1],
-                [2, 1],
-                [1, 0],
-                init,
-            ));
+            let config = ConvolutionConfig::over_time([channels_in, channels_out], 3, 2, 1);
+            convolutions.push(ConvolutionBlock::new(&config, init));
             channels_in = channels_out;
         }
         let d_model = self.transformer.d_model;

@@ -4,45 +4,85 @@ use burn::module::Module;
 use burn::prelude::*;
 
 use super::initializer::Initializer;
-use super::linear::{LayerNorm, Linear};
-use super::ops;
+use super::linear::Linear;
+use super::norm::Norm;
+use super::ops::{self, Activation};
 
-/// A convolution, a normalisation over the channels and a GELU.
+/// A convolution.
 #[derive(Module, Debug)]
-pub struct ConvolutionBlock {
+pub struct Convolution {
     /// `[kernel_height * kernel_width * channels_in, channels_out]`
     weight: Linear,
-    norm: LayerNorm,
     kernel: [usize; 2],
     stride: [usize; 2],
     padding: [usize; 2],
 }
 
-impl ConvolutionBlock {
-    /// Glorot-uniform weights; `kernel`, `stride` and `padding` are height and width.
-    pub fn new(
-        channels: [usize; 2],
-        kernel: [usize; 2],
-        stride: [usize; 2],
-        padding: [usize; 2],
-        init: &mut Initializer,
-    ) -> Self {
-        let [channels_in, channels_out] = channels;
-        Self {
-            weight: Linear::new(kernel[0] * kernel[1] * channels_in, channels_out, init),
-            norm: LayerNorm::new(channels_out, init),
+/// Sizes of a [`Convolution`]; pairs are height and width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConvolutionConfig {
+    /// Channels that it reads and gives.
+    pub channels: [usize; 2],
+    /// Size of the patches that it reads.
+    pub kernel: [usize; 2],
+    /// Steps between them.
+    pub stride: [usize; 2],
+    /// Zeros on both sides.
+    pub padding: [usize; 2],
+    /// Whether it adds a bias.
+    pub has_bias: bool,
+}
+
+impl ConvolutionConfig {
+    /// A convolution over time, for maps `[batch, n_frames, 1, channels]`.
+    pub fn over_time(channels: [usize; 2], kernel: usize, stride: usize, padding: usize) -> Self {
+        Self { channels, kernel: [kernel, 1], stride: [stride, 1], padding: [padding, 0], has_bias: true }
+    }
+
+    /// A convolution with a square kernel.
+    pub fn square(channels: [usize; 2], side: usize, stride: usize, padding: usize) -> Self {
+        Self { channels, kernel: [side; 2], stride: [stride; 2], padding: [padding; 2], has_bias: true }
+    }
+
+    /// Random weights.
+    pub fn init(&self, init: &mut Initializer) -> Convolution {
+        let Self { channels: [channels_in, channels_out], kernel, stride, padding, has_bias } = *self;
+        let d_patch = kernel[0] * kernel[1] * channels_in;
+        Convolution {
+            weight: Linear::with_bias(has_bias, d_patch, channels_out, init),
             kernel,
             stride,
             padding,
         }
     }
+}
 
+impl Convolution {
     /// # Shapes
     /// `[batch, height, width, channels_in]` -> `[batch, height_out, width_out, channels_out]`, with
     /// `height_out = (height + 2 * padding - kernel) / stride + 1`
     pub fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        let patches = ops::unfold(map, self.kernel, self.stride, self.padding);
-        ops::gelu(self.norm.forward(self.weight.forward(patches)))
+        self.weight.forward(ops::unfold(map, self.kernel, self.stride, self.padding))
+    }
+}
+
+/// A convolution, a normalisation over the channels and a GELU.
+#[derive(Module, Debug)]
+pub struct ConvolutionBlock {
+    convolution: Convolution,
+    norm: Norm,
+}
+
+impl ConvolutionBlock {
+    /// Random weights.
+    pub fn new(config: &ConvolutionConfig, init: &mut Initializer) -> Self {
+        Self { convolution: config.init(init), norm: Norm::layer(config.channels[1], init) }
+    }
+
+    /// # Shapes
+    /// As [`Convolution::forward`].
+    pub fn forward(&self, map: Tensor<4>) -> Tensor<4> {
+        ops::activate(self.norm.forward(self.convolution.forward(map)), Activation::Gelu)
     }
 }
 
@@ -57,7 +97,8 @@ pub struct ResidualBlock {
 impl ResidualBlock {
     /// Keeps the number of channels and the size of the map.
     pub fn new(channels: usize, init: &mut Initializer) -> Self {
-        let mut block = || ConvolutionBlock::new([channels, channels], [3, 3], [1, 1], [1, 1], init);
+        let config = ConvolutionConfig::square([channels; 2], 3, 1, 1);
+        let mut block = || ConvolutionBlock::new(&config, init);
         Self { first: block(), second: block() }
     }
 

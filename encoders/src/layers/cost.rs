@@ -91,6 +91,11 @@ pub fn layer_norm(n: usize, d: usize) -> Cost {
     Cost { parameters: 2 * d as u64, flops: 0, kept: (n * (d + 2)) as u64 }
 }
 
+/// A root-mean-square normalisation of `n` rows; its input is kept.
+pub fn rms_norm(n: usize, d: usize) -> Cost {
+    Cost { parameters: d as u64, flops: 0, kept: (n * (d + 1)) as u64 }
+}
+
 /// A convolution block (see [`super::convolution::ConvolutionBlock`]) with `n` places in its output: its patches, the
 /// products before the normalisation and those behind it are kept.
 pub fn convolution(n: usize, taps: usize, [channels_in, channels_out]: [usize; 2]) -> Cost {

@@ -2,6 +2,18 @@
 
 use burn::module::Param;
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// How the weights of linear maps start; what their paper or long practice fixed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WeightDistribution {
+    /// Uniform within `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010, equation 16; the original ViT).
+    #[default]
+    GlorotUniform,
+    /// Normal of this deviation, redrawn outside two: 0.02 in BERT (section A.2) and most since.
+    TruncatedNormal(f32),
+}
 
 /// Draws initial parameters in a fixed order from a seed.
 ///
@@ -12,13 +24,14 @@ use burn::prelude::*;
 pub struct Initializer {
     state: u64,
     device: Device,
+    weights: WeightDistribution,
     is_blank: bool,
 }
 
 impl Initializer {
     /// Starts from `seed`; parameters are created on `device`.
     pub fn new(seed: u64, device: &Device) -> Self {
-        Self { state: seed, device: device.clone(), is_blank: false }
+        Self { state: seed, device: device.clone(), weights: WeightDistribution::default(), is_blank: false }
     }
 
     /// Draws nothing: where something random would stand there are zeros, for parameters that are all replaced.
@@ -31,6 +44,25 @@ impl Initializer {
         &self.device
     }
 
+    /// Draws the weights of the linear maps that `build` makes from `weights`.
+    pub fn with_weights<T>(&mut self, weights: WeightDistribution, build: impl FnOnce(&mut Self) -> T) -> T {
+        let before = std::mem::replace(&mut self.weights, weights);
+        let built = build(self);
+        self.weights = before;
+        built
+    }
+
+    /// The weights of a linear map.
+    ///
+    /// # Shapes
+    /// -> `[d_in, d_out]`
+    pub fn weight(&mut self, d_in: usize, d_out: usize) -> Param<Tensor<2>> {
+        match self.weights {
+            WeightDistribution::GlorotUniform => self.xavier_uniform(d_in, d_out),
+            WeightDistribution::TruncatedNormal(std) => self.truncated_normal([d_in, d_out], std),
+        }
+    }
+
     /// Normal with standard deviation `std`, redrawn outside two deviations (BERT, section A.2; ViT, appendix B).
     pub fn truncated_normal<const D: usize>(&mut self, shape: [usize; D], std: f32) -> Param<Tensor<D>> {
         if self.is_blank {
@@ -40,8 +72,7 @@ impl Initializer {
         self.param(values, shape)
     }
 
-    /// Uniform within `±sqrt(6 / (fan_in + fan_out))` (Glorot and Bengio 2010, equation 16).
-    pub fn xavier_uniform(&mut self, fan_in: usize, fan_out: usize) -> Param<Tensor<2>> {
+    fn xavier_uniform(&mut self, fan_in: usize, fan_out: usize) -> Param<Tensor<2>> {
         if self.is_blank {
             return self.constant([fan_in, fan_out], 0.0);
         }

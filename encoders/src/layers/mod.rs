@@ -3,7 +3,10 @@
 pub mod convolution;
 pub mod cost;
 pub mod embedding;
+pub mod feed_forward;
 pub mod initializer;
 pub mod linear;
+pub mod norm;
 pub mod ops;
+pub mod rotary;
 pub mod transformer;

@@ -25,10 +25,7 @@ pub struct TextTransformerConfig {
 impl TextTransformerConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self {
-            max_tokens: 12,
-            transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
-        }
+        Self { max_tokens: 12, transformer: TransformerConfig::tiny() }
     }
 
     /// Random weights.

@@ -5,7 +5,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::input::ImageInput;
-use crate::layers::convolution::{ConvolutionBlock, ResidualBlock};
+use crate::layers::convolution::{ConvolutionBlock, ConvolutionConfig, ResidualBlock};
 use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::add_positions;
 use crate::layers::initializer::Initializer;
@@ -54,7 +54,7 @@ impl VitConfig {
                 StemStage { channels: 4, blocks: 0 },
                 StemStage { channels: 8, blocks: 1 },
             ]),
-            transformer: TransformerConfig { d_model: 16, depth: 2, n_heads: 2, mlp_ratio: 2 },
+            transformer: TransformerConfig::tiny(),
         }
     }
 
@@ -90,10 +90,7 @@ impl VitConfig {
                 for stage in stages {
                     stem.push(Stage {
                         halving: ConvolutionBlock::new(
-                            [channels_in, stage.channels],
-                            [3, 3],
-                            [2, 2],
-                            [1, 1],
+                            &ConvolutionConfig::square([channels_in, stage.channels], 3, 2, 1),
                             init,
                         ),
                         blocks: (0..stage.blocks).map(|_| ResidualBlock::new(stage.channels, init)).collect(),

@@ -19,7 +19,7 @@ pub(crate) struct LanguageModel {
 
 impl LanguageModel {
     fn transformer(&self) -> TransformerConfig {
-        TransformerConfig { d_model: self.d_model, depth: self.n_layers, n_heads: self.n_heads, mlp_ratio: 4 }
+        TransformerConfig::new(self.d_model, self.n_layers, self.n_heads)
     }
 
     /// Learned values.

@@ -34,7 +34,7 @@ impl RetrievalHead {
         init: &mut Initializer,
     ) -> Self {
         let mut projections = |widths: [Option<usize>; 3]| {
-            widths.map(|width| width.map(|width| Linear::without_bias(width, d_embedding, init))).into()
+            widths.map(|width| width.map(|width| Linear::with_bias(false, width, d_embedding, init))).into()
         };
         let [meaning, wording] = Self::spaces(widths);
         Self {

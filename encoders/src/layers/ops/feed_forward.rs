@@ -1,18 +1,15 @@
 //! The position-wise feed-forward network of a transformer.
 
-use std::mem::MaybeUninit;
-
 use burn::backend::flex::FlexTensor;
 use burn::prelude::*;
 
-use super::gelu::{activate, gaussian_cdf, slope};
+use super::activation::{Activation, activate, write, write_and_differentiate};
 use super::kernel::{Kernel, fused, runs_on};
+use super::linear;
 use super::linear::{Start, affine, column_sums, input_gradient, weight_gradient};
-use super::simd::vectorised;
 use super::storage::{CHUNK, floats, for_each_pair, map_chunks_mut, sizes, tensor, written};
-use super::{gelu, linear};
 
-/// `y = gelu(x W1 + b1) W2 + b2`. Only the pre-activation is kept for the backward pass.
+/// `y = f(x W1 + b1) W2 + b2`, with `f` the activation. Only the pre-activation is kept for the backward pass.
 ///
 /// # Shapes
 /// - x: `[.., d_in]`
@@ -28,6 +25,7 @@ pub fn feed_forward<const D: usize>(
     b1: Tensor<1>,
     w2: Tensor<2>,
     b2: Tensor<1>,
+    activation: Activation,
 ) -> Tensor<D> {
     let ([d_in, d_ff], [_, d_out]) = (w1.dims(), w2.dims());
     assert_eq!(x.dims()[D - 1], d_in, "feed_forward: width of x and rows of w1 differ");
@@ -37,7 +35,11 @@ pub fn feed_forward<const D: usize>(
         [[d_ff], [d_out]],
         "feed_forward: lengths of biases and weights differ"
     );
-    if runs_on(&x) { fused!(FeedForward; x, w1, b1, w2, b2) } else { composite(x, w1, b1, w2, b2) }
+    if runs_on(&x) {
+        fused!(FeedForward(activation); x, w1, b1, w2, b2)
+    } else {
+        composite(x, w1, b1, w2, b2, activation)
+    }
 }
 
 fn composite<const D: usize>(
@@ -46,12 +48,13 @@ fn composite<const D: usize>(
     b1: Tensor<1>,
     w2: Tensor<2>,
     b2: Tensor<1>,
+    activation: Activation,
 ) -> Tensor<D> {
-    linear(gelu(linear(x, w1, Some(b1))), w2, Some(b2))
+    linear(activate(linear(x, w1, Some(b1)), activation), w2, Some(b2))
 }
 
 #[derive(Clone, Debug)]
-struct FeedForward;
+struct FeedForward(Activation);
 
 /// What the backward pass needs.
 #[derive(Clone, Debug)]
@@ -72,7 +75,9 @@ impl Kernel<5> for FeedForward {
         // SAFETY: each chunk is written from end to end
         let active = unsafe {
             written(before.len(), |active| {
-                map_chunks_mut(active, CHUNK, |at, active| activate(&before[at..at + active.len()], active));
+                map_chunks_mut(active, CHUNK, |at, active| {
+                    write(self.0, &before[at..at + active.len()], active)
+                });
             })
         };
         let active = tensor(active, hidden.layout().shape().clone());
@@ -94,7 +99,7 @@ impl Kernel<5> for FeedForward {
         let active = unsafe {
             written(before.len(), |active| {
                 for_each_pair(active, &mut d_hidden, CHUNK, |at, active, d_hidden| {
-                    activate_and_differentiate(&before[at..at + active.len()], active, d_hidden);
+                    write_and_differentiate(self.0, &before[at..at + active.len()], active, d_hidden);
                 });
             })
         };
@@ -112,17 +117,6 @@ impl Kernel<5> for FeedForward {
     }
 }
 
-vectorised! {
-    /// Writes the activation and multiplies the gradient by its slope, with one error function for both.
-    fn activate_and_differentiate(x: &[f32], y: &mut [MaybeUninit<f32>], grad: &mut [f32]) {
-        for ((x, y), grad) in x.iter().zip(y).zip(grad) {
-            let cdf = gaussian_cdf(*x);
-            y.write(x * cdf);
-            *grad *= slope(*x, cdf);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +129,7 @@ mod tests {
         let (w1, w2) = (x[1].clone().reshape([d_in, d_ff]), x[3].clone().reshape([d_ff, d_out]));
         let (b1, b2) = (x[2].clone(), x[4].clone());
         let run = if fused { feed_forward } else { composite };
-        run(input, w1, b1, w2, b2).reshape([n * d_out])
+        run(input, w1, b1, w2, b2, Activation::QuickGelu).reshape([n * d_out])
     }
 
     fn network_inputs(n: usize, [d_in, d_ff, d_out]: [usize; 3]) -> Vec<Vec<f32>> {
