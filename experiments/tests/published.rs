@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin;
 use predicates::prelude::*;
 
 fn triptych() -> Command {
-    Command::cargo_bin("triptych").expect("the program is built")
+    Command::new(cargo_bin!("triptych"))
 }
 
 fn published(family: &str) -> PathBuf {
