@@ -6,13 +6,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sha1::Digest;
 use triptych_datasets::remote::{
     Accept, FetchError, LedgerLine, Outcome, Retry, UrlItem, UrlOptions, UrlSummary, fetch_urls, read_list,
 };
 
 use crate::fixture::{picture, tone};
-use crate::server::{Answer, Server};
+use crate::server::{Answer, Server, sha256, walk};
 
 const AT_ONCE: Retry = Retry { n_attempts: 3, pause: Duration::ZERO };
 const NO_PATIENCE: Retry = Retry { n_attempts: 1, pause: Duration::ZERO };
@@ -40,10 +39,6 @@ fn ledger(dir: &Path, server: &Server) -> BTreeMap<String, Outcome> {
 fn file_of(dir: &Path, outcome: &Outcome) -> Vec<u8> {
     let Outcome::Ok { file, .. } = outcome else { panic!("expected a file, got {outcome:?}") };
     fs::read(dir.join(file)).expect("it is where the ledger says")
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn list_server() -> Server {
@@ -112,15 +107,6 @@ fn every_address_of_a_list_has_its_fate_written_down() {
     assert!(rows[1]["audio"].as_str().is_some_and(|file| file.ends_with(".wav")), "{}", rows[1]);
     let is_left_over = |path: &&String| path.ends_with(".part") || path.ends_with(".validator");
     assert_eq!(walk(dir.path()).iter().find(is_left_over), None);
-}
-
-fn walk(dir: &Path) -> Vec<String> {
-    let mut paths = Vec::new();
-    for item in fs::read_dir(dir).expect("it is a folder").flatten() {
-        let path = item.path();
-        if path.is_dir() { paths.extend(walk(&path)) } else { paths.push(path.display().to_string()) }
-    }
-    paths
 }
 
 #[test]

@@ -1,13 +1,18 @@
 //! A server for downloads, in a thread of the test: it answers as it is told to, and may hang up in the middle.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+use sha2::Digest;
 
 /// What was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// `GET` or `HEAD`.
     pub method: String,
     /// With its query.
     pub path: String,
@@ -130,4 +135,18 @@ fn serve(
         stream.write_all(&body[..n_sent])?;
     }
     stream.flush()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every file in a folder and in those below.
+pub(crate) fn walk(dir: &Path) -> Vec<String> {
+    let mut paths = Vec::new();
+    for item in fs::read_dir(dir).expect("it is a folder").flatten() {
+        let path = item.path();
+        if path.is_dir() { paths.extend(walk(&path)) } else { paths.push(path.display().to_string()) }
+    }
+    paths
 }
