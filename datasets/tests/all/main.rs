@@ -5,6 +5,8 @@ mod fbank;
 mod fixture;
 mod golden;
 mod hostile;
+#[cfg(feature = "hub")]
+mod hub;
 mod intake;
 mod loader;
 mod log_mel;
@@ -15,7 +17,7 @@ mod pictures;
 mod pipeline;
 #[cfg(feature = "fetch")]
 mod remote;
-#[cfg(feature = "fetch")]
+#[cfg(any(feature = "fetch", feature = "hub"))]
 mod server;
 mod shards;
 #[cfg(feature = "remote")]
