@@ -1,5 +1,7 @@
 //! Encoded sound to what a model hears.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::bands::{normalise_bands, warp_bands};
@@ -82,6 +84,17 @@ impl AudioTransform {
         }
         self.fbank.check().map_err(|problem| format!("fbank.{problem}"))?;
         self.augment.as_ref().map_or(Ok(()), |a| a.check().map_err(|problem| format!("augment.{problem}")))
+    }
+
+    /// The same without what training changes at random.
+    pub(crate) fn plain(&self) -> Self {
+        Self { augment: None, ..self.clone() }
+    }
+
+    /// The folder of recordings that training adds as noise, where it adds any.
+    pub(crate) fn noise_folder(&self) -> Option<&Path> {
+        let augment = self.augment.as_ref().filter(|augment| augment.noise > 0.0)?;
+        augment.noise_folder.as_deref()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The crate from outside: folders, files and streams as a user would meet them.
 
+mod augmentation;
 mod emoji;
 mod fbank;
 mod fixture;

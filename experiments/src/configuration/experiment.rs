@@ -8,6 +8,7 @@ use triptych_datasets::audio::AudioTransform;
 use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
 use triptych_datasets::loader::{Fill, LengthOf, LoaderConfig, OnBad, Selection, TextChoice, TextOptions};
+use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
@@ -70,6 +71,10 @@ pub struct DataConfig {
     /// What a picture becomes.
     #[serde(default = "small_pictures")]
     pub image: ImageTransform,
+    /// Blends each picture of a batch with another one, by shares drawn from Beta(alpha, alpha): this alpha. The contrastive
+    /// objectives then aim at both of its counterparts; others that need pictures have no target for such a blend.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub image_mixup: f64,
     /// What a sound becomes.
     #[serde(default)]
     pub audio: AudioTransform,
@@ -79,6 +84,10 @@ pub struct DataConfig {
 
 fn one_sound() -> usize {
     1
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn small_pictures() -> ImageTransform {
@@ -100,6 +109,7 @@ impl ExperimentConfig {
                 .as_ref()
                 .map(|_| TextOptions { max_tokens: data.max_text_tokens, choose: data.texts }),
             image: model.vision.as_ref().map(|_| data.image.clone()),
+            image_mixup: data.image_mixup,
             audio: model.audio.as_ref().map(|_| data.audio.clone()),
             sounds_per_row: data.sounds_per_row,
             workers: data.workers,
@@ -249,6 +259,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
         }
     }
     check_mixture(resolved)?;
+    check_mixup(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));
@@ -315,6 +326,32 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
         }
     }
     Ok(())
+}
+
+/// Blended pictures need objectives that know what they are blended of.
+fn check_mixup(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
+    let (alpha, key) = (resolved.value.data.image_mixup, "data.image_mixup");
+    if !(0.0..=MAX_ALPHA).contains(&alpha) {
+        return Err(resolved.reject(key, format!("0 to {MAX_ALPHA}")));
+    }
+    if alpha == 0.0 {
+        return Ok(());
+    }
+    let in_use = resolved.value.objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
+    let of_pictures = in_use.filter_map(|(name, _)| objectives::find(name));
+    let of_pictures = of_pictures.filter(|objective| objective.needs().contains(&Modality::Image));
+    let of_pictures = of_pictures.collect::<Vec<_>>();
+    match of_pictures.iter().find(|objective| !objective.knows_blends()) {
+        Some(objective) => {
+            let name = objective.name();
+            Err(resolved
+                .reject(key, format!("0 beside the objective `{name}`, which has no target for blends")))
+        }
+        None if of_pictures.is_empty() => {
+            Err(resolved.reject(key, "0, or a contrastive objective that learns from pictures"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Log-mel frames are 10 ms apart.

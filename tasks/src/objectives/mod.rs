@@ -11,7 +11,7 @@ mod masked_text;
 
 use burn::prelude::*;
 pub use context::{PAD_ID, StepContext, TokenIds};
-pub use contrastive::info_nce;
+pub use contrastive::{info_nce, info_nce_towards};
 use triptych_encoders::Modality;
 
 /// Something that a model can learn from a batch.
@@ -24,6 +24,11 @@ pub trait Objective: Sync {
 
     /// The modalities that a batch and the model must have.
     fn needs(&self) -> &'static [Modality];
+
+    /// Whether it has a target for a picture that is blended of two. Others of those that need pictures refuse mixup.
+    fn knows_blends(&self) -> bool {
+        false
+    }
 
     /// The loss, one value; `None` when the batch has too few rows with all the modalities needed.
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>>;
