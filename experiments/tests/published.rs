@@ -41,7 +41,8 @@ fn what_does_not_fit_is_listed_and_taken_in_part_when_asked_for() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (source, model) = (dir.path().join("source"), dir.path().join("model"));
     std::fs::create_dir(&source).expect("a folder");
-    std::fs::copy(published("vit").join("model.safetensors"), source.join("model.safetensors")).expect("a copy");
+    std::fs::copy(published("vit").join("model.safetensors"), source.join("model.safetensors"))
+        .expect("a copy");
     let config = std::fs::read_to_string(published("vit").join("config.json")).expect("a config");
     std::fs::write(source.join("config.json"), config.replace("\"patch_size\": 4", "\"patch_size\": 6"))
         .expect("a file");
@@ -66,5 +67,7 @@ fn sources_that_are_no_folder_are_told() {
     import("hf:OWNER/NAME").code(2).stderr(predicate::str::contains("got the hub's OWNER/NAME"));
     import("/no/such/folder").code(1).stderr(predicate::str::contains("cannot open /no/such/folder"));
     let export = triptych().args(["model", "export", "/", "--out", "/nowhere"]).assert();
-    export.code(1).stderr(predicate::str::contains("expected an imported model with its triptych.json, got none"));
+    export
+        .code(1)
+        .stderr(predicate::str::contains("expected an imported model with its triptych.json, got none"));
 }
