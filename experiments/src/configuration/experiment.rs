@@ -11,6 +11,7 @@ use triptych_datasets::loader::{Fill, LengthOf, LoaderConfig, OnBad, Selection, 
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
+use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
