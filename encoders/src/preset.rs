@@ -39,6 +39,15 @@ impl<'de, C: Preset> Visitor<'de> for TableOrName<C> {
         C::preset(name).ok_or_else(|| E::unknown_variant(name, C::PRESETS))
     }
 
+    // `resnet = 50`
+    fn visit_i64<E: Error>(self, name: i64) -> Result<C, E> {
+        self.visit_str(&name.to_string())
+    }
+
+    fn visit_u64<E: Error>(self, name: u64) -> Result<C, E> {
+        self.visit_str(&name.to_string())
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<C, A::Error> {
         C::deserialize(MapAccessDeserializer::new(map))
     }
