@@ -214,8 +214,12 @@ impl Wav2vec2 {
         let [stride, _] = self.config.stride_and_width();
         let n_tokens = (n_frames * per_frame).div_ceil(stride);
         let n_missing = self.config.n_samples(n_tokens) - n_frames * per_frame;
-        let silence = Tensor::zeros([batch, n_missing], &waveform.device());
-        let waveform = Tensor::cat(vec![waveform, silence], 1);
+        let waveform = match n_missing {
+            0 => waveform,
+            _ => {
+                Tensor::cat(vec![waveform.clone(), Tensor::zeros([batch, n_missing], &waveform.device())], 1)
+            }
+        };
         let lengths = self.token_lengths(&input.lengths);
         let n_first =
             lengths.iter().map(|&n| self.config.n_first(self.config.n_samples(n))).collect::<Vec<_>>();
