@@ -6,7 +6,6 @@ mod config;
 
 use block::Block;
 use burn::module::Module;
-use burn::prelude::*;
 pub use config::ConformerConfig;
 
 use super::hidden_behind;
