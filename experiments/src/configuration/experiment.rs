@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use triptych_datasets::audio::AudioTransform;
+use triptych_datasets::audio::{AudioTransform, Features};
 use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
 use triptych_datasets::loader::{Fill, LengthOf, LoaderConfig, OnBad, Selection, TextChoice, TextOptions};
@@ -12,6 +12,7 @@ use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
+use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -316,13 +317,28 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             format!("at most {}, the text encoder's max_tokens", text.max_tokens()),
         ));
     }
+    if config.model.vision.as_ref().is_some_and(VisionEncoderConfig::leaves_tokens_out)
+        && config.objectives.contains_key("masked_image")
+    {
+        let expected = "0 beside the objective masked_image, which predicts tokens that dropout leaves out";
+        return Err(resolved.reject("model.vision.vit.patch_dropout", expected));
+    }
     if let Some(audio) = &config.model.audio {
-        let longest_s = (audio.max_tokens() * audio.frames_per_token()) as f64 / FRAMES_PER_SECOND;
+        let longest_s =
+            audio.max_tokens().saturating_mul(audio.frames_per_token()) as f64 / FRAMES_PER_SECOND;
         if config.data.audio.max_s > longest_s {
             return Err(resolved.reject(
                 "data.audio.max_s",
                 format!("at most {longest_s}, the seconds that the audio encoder's max_tokens hold"),
             ));
+        }
+        if audio.reads_waveform() != (config.data.audio.features == Features::Waveform) {
+            let expected = if audio.reads_waveform() {
+                "\"waveform\", which the audio encoder reads"
+            } else {
+                "features of bands, as the audio encoder reads no waveform"
+            };
+            return Err(resolved.reject("data.audio.features", expected));
         }
     }
     Ok(())

@@ -47,11 +47,7 @@ fn sounds(rows: &[(usize, usize)]) -> TokenSequence {
     let tokens = TensorData::new(tokens.collect::<Vec<_>>(), [rows.len(), width, D_AUDIO]);
     let lengths = rows.iter().map(|(_, length)| *length).collect::<Vec<_>>();
     let device = Device::flex();
-    TokenSequence {
-        tokens: Tensor::from_data(tokens, &device),
-        is_pad: padding(&lengths, width, &device),
-        modality: Modality::Audio,
-    }
+    TokenSequence::new(Tensor::from_data(tokens, &device), padding(&lengths, width, &device), Modality::Audio)
 }
 
 fn rows() -> Vec<(usize, usize)> {
