@@ -50,7 +50,7 @@ impl Expected {
 
     fn assert_near<const D: usize>(&self, key: &str, got: Tensor<D>, tolerance: f32) {
         let expected = Self::data(&self.0[key]);
-        assert_eq!(got.dims().to_vec(), expected.shape.to_vec(), "{key}");
+        assert_eq!(got.dims().to_vec(), expected.shape().to_vec(), "{key}");
         let scale = expected.iter::<f32>().fold(1.0_f32, |most, value| most.max(value.abs()));
         for (i, (got, expected)) in got.into_data().iter::<f32>().zip(expected.iter::<f32>()).enumerate() {
             let far = (got - expected).abs();
