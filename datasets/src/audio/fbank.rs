@@ -68,8 +68,9 @@ impl FbankOptions {
 /// with `dither=0`.
 ///
 /// # Differences from the reference
-/// Frames are windowed in float64 and rounded once. Both transform in float32, and differ from the definition, and from each
-/// other, by up to 7e-4 where a band is some 60 dB quieter than the loudest; elsewhere by less than 1e-4.
+/// Frames are windowed in float64 and rounded once, where the reference rounds at every step; both transform in float32. Where
+/// a band is 60 to 90 dB quieter than the loudest that is heard: over half a minute this is up to 7e-4 from the definition, the
+/// reference up to 1.4e-3, and the two up to 2e-3 from each other; of 1000 values 999 are within 1.5e-4.
 ///
 /// Clips of less than a window are first filled to 400 samples with silence, where the reference gives no frame.
 pub struct Fbank {
