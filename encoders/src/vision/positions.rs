@@ -70,7 +70,7 @@ mod tests {
             [0.3238446, 3.0827644],
             [1.1796875, 1.9882812],
             [3.0237737, -0.301164],
-            [4.3456721, -1.9354845],
+            [4.345_672, -1.9354845],
         ];
         let positions = Tensor::<2>::from_floats(grid, &Device::flex()).reshape([9, 1]);
         let got = interpolated(positions, [3, 3], [5, 2]).into_data();
