@@ -1,5 +1,7 @@
 //! Sizes by name.
 
+use std::fmt::Debug;
+
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use triptych_encoders::Preset;
@@ -8,11 +10,10 @@ use triptych_encoders::text::{BertConfig, CausalTextConfig, ClipTextConfig, Text
 use triptych_encoders::vision::{ConvNextConfig, ResNetConfig, VisionEncoderConfig, VitConfig};
 
 /// Every preset of a configuration, read by its name from a config.
-fn assert_read_by_name<C: Preset + PartialEq + std::fmt::Debug, E: DeserializeOwned>(
-    encoder: &str,
-    wrap: impl Fn(C) -> E,
-) where
-    E: PartialEq + std::fmt::Debug,
+fn assert_read_by_name<C, E>(encoder: &str, wrap: impl Fn(C) -> E)
+where
+    C: Preset + PartialEq + Debug,
+    E: DeserializeOwned + PartialEq + Debug,
 {
     assert!(!C::PRESETS.is_empty(), "{encoder}");
     for name in C::PRESETS {

@@ -89,7 +89,7 @@ def lstm():
 def convnext():
     config = hf.ConvNextConfig(num_stages=2, hidden_sizes=[4, 8], depths=[1, 2], layer_norm_eps=1e-6)
     model = randomised(hf.ConvNextModel(config))
-    pixels = draw(2, 3, 16, 24).requires_grad_()
+    pixels = draw(1, 3, 16, 24).requires_grad_()
     hidden = model(pixels).last_hidden_state.flatten(2).transpose(1, 2)
     hidden = nn.functional.layer_norm(hidden, [8], model.layernorm.weight, model.layernorm.bias, 1e-6)
     weights = {"stem.weight.weight": kernel(model.embeddings.patch_embeddings),
@@ -118,7 +118,7 @@ def resnet(kind, hidden_sizes, stem, grouped):
         for layer in [m for m in model.modules() if hasattr(m, "normalization")]:
             layer.normalization = nn.GroupNorm(2, layer.normalization.num_features)
     model = randomised(model)
-    pixels = draw(2, 3, 16, 24).requires_grad_()
+    pixels = draw(1, 3, 16, 24).requires_grad_()
     hidden = model(pixels).last_hidden_state.flatten(2).transpose(1, 2)
 
     def normalised(ours, layer):
