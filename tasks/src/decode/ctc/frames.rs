@@ -23,8 +23,7 @@ impl<'a> Frames<'a> {
             return Err(CtcError::FrameSize { n_labels, n_values: values.len() });
         }
         for (frame_idx, frame) in values.chunks_exact(n_labels).enumerate() {
-            // false for NaN too
-            if let Some(label) = frame.iter().position(|value| !(*value <= ROUNDING)) {
+            if let Some(label) = frame.iter().position(|value| value.is_nan() || *value > ROUNDING) {
                 return Err(CtcError::LogProbability { frame_idx, label, value: frame[label] });
             }
             if frame.iter().all(|value| *value == f32::NEG_INFINITY) {

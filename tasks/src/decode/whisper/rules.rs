@@ -56,7 +56,7 @@ impl WhisperRules<'_> {
         }
         if let Some(time) = written.iter().rfind(|id| is_time(id)) {
             // a segment begins where the one before ends, and does not end where it begins
-            let least = *time as usize + usize::from(!(last_is_time && !last_but_one_is_time));
+            let least = *time as usize + usize::from(!last_is_time || last_but_one_is_time);
             logits[begin.min(n_vocab)..least.min(n_vocab)].fill(f32::NEG_INFINITY);
         }
         if written.is_empty() {
