@@ -69,6 +69,14 @@ impl CostTree {
         Self { times, cost: self.cost * times as u64, ..self }
     }
 
+    /// The same where a sample does not pass through it: its parameters alone.
+    #[must_use]
+    pub fn unused(self) -> Self {
+        let parts = self.parts.into_iter().map(Self::unused).collect();
+        let cost = Cost { parameters: self.cost.parameters, ..Cost::default() };
+        Self { cost, parts, ..self }
+    }
+
     /// The same under another name.
     #[must_use]
     pub fn named(self, name: &str) -> Self {

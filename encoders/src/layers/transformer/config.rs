@@ -220,7 +220,8 @@ impl TransformerConfig {
         })
     }
 
-    pub(super) fn norm(&self, init: &mut Initializer) -> Norm {
+    /// A normalisation as in the blocks.
+    pub fn norm(&self, init: &mut Initializer) -> Norm {
         Norm::new(self.block.norm, self.d_model, self.block.norm_epsilon, init)
     }
 
@@ -273,6 +274,14 @@ impl TransformerConfig {
         self.cost_of(n_tokens, Some(context), None)
     }
 
+    /// What a normalisation of `n` tokens costs.
+    pub fn norm_cost(&self, n: usize) -> Cost {
+        match self.block.norm {
+            NormKind::Layer => cost::layer_norm(n, self.d_model),
+            NormKind::Rms => cost::rms_norm(n, self.d_model),
+        }
+    }
+
     fn cost_of(
         &self,
         n_tokens: usize,
@@ -282,10 +291,7 @@ impl TransformerConfig {
         let (n, d_model, has_bias) = (n_tokens, self.d_model, self.block.has_bias);
         let shape = [n, d_model];
         let d_keys = 2 * self.n_key_heads() * self.d_head();
-        let norm = match self.block.norm {
-            NormKind::Layer => cost::layer_norm(n, d_model),
-            NormKind::Rms => cost::rms_norm(n, d_model),
-        };
+        let norm = self.norm_cost(n);
         let scale = match self.block.layer_scale {
             Some(_) => cost::table(1, d_model) + Cost { kept: (n * d_model) as u64, ..Cost::default() },
             None => Cost::default(),
@@ -299,7 +305,7 @@ impl TransformerConfig {
         if let Some([n_context, d_context]) = context {
             let cross = norm
                 + cost::linear(n, d_model, d_model, has_bias)
-                + cost::linear(n_context, d_context, d_keys, has_bias)
+                + cost::linear(n_context, d_context, 2 * d_model, has_bias)
                 + self.attend_cost(n, n_context)
                 + cost::linear(n, d_model, d_model, has_bias);
             parts.push(CostTree::leaf("cross", &shape, cross));

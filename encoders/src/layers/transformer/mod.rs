@@ -5,6 +5,7 @@ mod block;
 mod config;
 mod cross;
 mod surroundings;
+mod woven;
 
 use std::cell::RefCell;
 
@@ -13,6 +14,7 @@ use burn::module::Module;
 use burn::prelude::*;
 pub use config::{BlockConfig, TransformerConfig};
 use surroundings::{Layout, Surroundings};
+pub use woven::BlockKeys;
 
 use super::experts::{Kind, Routing};
 use super::norm::Norm;
@@ -93,15 +95,12 @@ impl Transformer {
     }
 
     fn run(&self, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, around));
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| self.step(block, tokens, around));
         self.finish(tokens)
     }
 
-    fn finish(&self, tokens: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
-            Some(norm) => norm.forward(tokens),
-            None => tokens,
-        }
+    fn step(&self, block: &Block, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
+        block.forward(tokens, around)
     }
 
     fn around<'a>(
