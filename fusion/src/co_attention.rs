@@ -7,9 +7,7 @@ use triptych_encoders::layers::cost::{Cost, CostTree};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::norm::Norm;
 use triptych_encoders::layers::ops::AttentionMask;
-use triptych_encoders::layers::transformer::{
-    Context, KeyValueCache, Transformer, TransformerConfig,
-};
+use triptych_encoders::layers::transformer::{Context, KeyValueCache, Transformer, TransformerConfig};
 
 /// Tokens of one stream.
 #[derive(Clone, Debug)]
@@ -60,7 +58,9 @@ impl CoAttention {
         n_perception: usize,
     ) -> Vec<CostTree> {
         let d_model = config.d_model;
-        let norms = |n| if config.block.norm_first { config.norm_cost(n) * config.depth as u64 } else { Cost::default() };
+        let norms = |n| {
+            if config.block.norm_first { config.norm_cost(n) * config.depth as u64 } else { Cost::default() }
+        };
         vec![
             config.cost_attending(n_language, [n_perception, d_model]),
             config.cost_attending(n_perception, [n_text, d_model]).named("perception"),

@@ -51,7 +51,10 @@ impl ResampleConfig {
 impl ResamplerConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { n_latents: 3, transformer: TransformerConfig { mlp_ratio: 2, ..TransformerConfig::new(12, 2, 2) } }
+        Self {
+            n_latents: 3,
+            transformer: TransformerConfig { mlp_ratio: 2, ..TransformerConfig::new(12, 2, 2) },
+        }
     }
 
     /// What resampling `n_tokens` of width `d_encoder` costs.

@@ -196,9 +196,7 @@ impl BackboneConfig {
         let causal = Embedding::new(n_vocab, d_model, init);
         let causal_positions = init.truncated_normal([self.max_causal_tokens, d_model], 0.02);
         let (transformer, co_attention) = match self.kind {
-            FusionKind::Joint => {
-                (self.transformer.init_with_experts(self.experts.as_ref(), init)?, None)
-            }
+            FusionKind::Joint => (self.transformer.init_with_experts(self.experts.as_ref(), init)?, None),
             FusionKind::CoAttention => {
                 let (language, co_attention) = CoAttention::init(&self.transformer, init)?;
                 (language, Some(co_attention))

@@ -73,10 +73,7 @@ impl Backbone {
     pub fn forward_causal(&self, inputs: &[TokenSequence], text: &TextInput) -> FusedSequence {
         let mut parts = self.embed(inputs);
         let tokens = add_positions(self.causal.forward(text.ids.clone()), &self.causal_positions);
-        parts.push(Part {
-            segment: Segment::Causal,
-            stream: Stream { tokens, is_pad: text.is_pad.clone() },
-        });
+        parts.push(Part { segment: Segment::Causal, stream: Stream { tokens, is_pad: text.is_pad.clone() } });
         self.fuse(parts)
     }
 
@@ -153,11 +150,15 @@ impl Backbone {
                 Modality::Image => &self.image_resampler,
                 Modality::Audio => &self.audio_resampler,
             };
-            let input = resampler.as_ref().map_or_else(|| input.clone(), |resampler| resampler.forward(input));
+            let input =
+                resampler.as_ref().map_or_else(|| input.clone(), |resampler| resampler.forward(input));
             let idx = input.modality.idx();
             let modality = modalities.clone().narrow(0, idx, 1).unsqueeze::<3>();
             let tokens = self.inputs[idx].forward(input.tokens) + modality;
-            Part { segment: Segment::Encoded(input.modality), stream: Stream { tokens, is_pad: input.is_pad } }
+            Part {
+                segment: Segment::Encoded(input.modality),
+                stream: Stream { tokens, is_pad: input.is_pad },
+            }
         };
         inputs.iter().map(embed).collect()
     }
@@ -233,7 +234,8 @@ fn reassembled(parts: &[Part], [language, perception]: [Tensor<3>; 2]) -> Tensor
     };
     let mut at = [language.dims()[1] - n_parts(true), perception.dims()[1] - n_parts(false)];
     let tokens = parts.iter().map(|part| {
-        let (stream, at) = if is_language(part.segment) { (&language, &mut at[0]) } else { (&perception, &mut at[1]) };
+        let (stream, at) =
+            if is_language(part.segment) { (&language, &mut at[0]) } else { (&perception, &mut at[1]) };
         let n_tokens = part.stream.n_tokens();
         *at += n_tokens;
         stream.clone().narrow(1, *at - n_tokens, n_tokens)
