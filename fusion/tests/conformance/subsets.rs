@@ -3,9 +3,10 @@
 use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::Tolerance;
+use triptych_encoders::input::padding;
 use triptych_encoders::layers::experts::ExpertsConfig;
 use triptych_encoders::layers::initializer::Initializer;
-use triptych_encoders::{Modality, TokenSequence};
+use triptych_encoders::{Modality, TextInput, TokenSequence};
 use triptych_fusion::backbone::{BackboneConfig, FusionKind};
 use triptych_fusion::resampler::ResamplerConfig;
 use triptych_fusion::sequence::{FusedSequence, Segment};
@@ -91,6 +92,42 @@ fn a_gradient_reaches_every_parameter() {
         let fused = fused.tokens.reshape([batch * n_tokens, d_model]);
         let loss = projected(logits) + projected(fused);
         parameters::assert_gradient_everywhere(&backbone, &loss.backward(), name);
+    }
+}
+
+#[test]
+fn one_table_embeds_the_text_and_scores_its_next_tokens() {
+    let device = Device::flex().autodiff();
+    for (name, backbone) in backbones(&device) {
+        let table = parameters::save(&backbone);
+        let as_large = table
+            .values()
+            .filter(|values| values.shape().contains(&N_VOCAB))
+            .map(|values| values.shape().len());
+        // the table and the bias, and no copy of either
+        let mut ranks = as_large.collect::<Vec<_>>();
+        ranks.sort_unstable();
+        assert_eq!(ranks, [1, 2], "{name}");
+        let words = TextInput {
+            ids: Tensor::from_data(TensorData::new(vec![1i64, 4], [1, 2]), &device),
+            is_pad: padding(&[2], 2, &device),
+        };
+        let moved = |scores_alone: bool| {
+            let sound = sequence(Modality::Audio, &[row(5, 4)], 4, 9, &device);
+            let causal = backbone.forward_causal(&[sound], &words).span(Segment::Causal).expect("a span");
+            let [_, n_causal, d_model] = causal.dims();
+            let causal = causal.reshape([n_causal, d_model]);
+            let loss = match scores_alone {
+                true => projected(backbone.vocabulary_logits(causal.detach())),
+                false => projected(causal),
+            };
+            let gradient = parameters::gradients(&backbone, &loss.backward()).remove("causal.weight");
+            let gradient: Vec<f32> = gradient.expect("the table's").iter::<f32>().collect();
+            let rows = gradient.chunks_exact(d_model).map(|row| row.iter().any(|value| *value != 0.0));
+            rows.enumerate().filter(|(_, is_moved)| *is_moved).map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(moved(false), [1, 4], "{name}: embedded");
+        assert_eq!(moved(true), (0..N_VOCAB).collect::<Vec<_>>(), "{name}: scored");
     }
 }
 

@@ -2,6 +2,7 @@
 //! otherwise, with a cache of keys and values for decoding.
 
 mod block;
+mod checkpoint;
 mod config;
 mod cross;
 mod surroundings;
@@ -29,6 +30,7 @@ pub struct Transformer {
     d_head: usize,
     rotary_base: Option<f64>,
     has_experts: bool,
+    checkpoint_blocks: bool,
 }
 
 /// Another sequence that every block attends to.
@@ -100,7 +102,10 @@ impl Transformer {
     }
 
     fn step(&self, block: &Block, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
-        block.forward(tokens, around)
+        match self.checkpoint_blocks {
+            true => block.forward_checkpointed(tokens, around),
+            false => block.forward(tokens, around),
+        }
     }
 
     fn around<'a>(
