@@ -8,6 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::Gradients;
+use triptych_encoders::AudioInput;
+use triptych_encoders::audio::ConformerConfig;
 use triptych_encoders::input::padding;
 use triptych_encoders::layers::experts::{ExpertsConfig, RoutedConfig};
 use triptych_encoders::layers::initializer::Initializer;
@@ -121,6 +123,20 @@ fn checkpointed_experts_of_modalities_are_those_of_kept_ones() {
     };
     let config = config(BlockConfig::default());
     assert_same(&run(&config), &run(&recomputed(&config)), "experts");
+}
+
+#[test]
+fn a_checkpointed_conformer_is_the_kept_one() {
+    let device = Device::flex().autodiff();
+    let run = |checkpoint_blocks: bool| {
+        let config = ConformerConfig { checkpoint_blocks, ..ConformerConfig::tiny() };
+        let model = config.init(6, &mut Initializer::new(1, &device)).expect("sizes that fit");
+        let frames = values([2, 24, 6], 3, &device);
+        let tokens = model.forward(&AudioInput { frames, lengths: vec![24, 13] }).tokens;
+        let weighted = tokens.clone() * values(tokens.dims(), 11, &Device::flex());
+        (tokens.into_data(), parameters::gradients(&model, &weighted.sum().backward()))
+    };
+    assert!(run(false) == run(true));
 }
 
 #[test]

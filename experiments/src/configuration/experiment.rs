@@ -297,7 +297,8 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
     let read_whole =
         [("masked_image", Modality::Image), ("masked_audio", Modality::Audio), ("ctc", Modality::Audio)];
     for (name, modality) in read_whole {
-        if config.model.fusion.resample.of(modality).is_some() && config.objectives.contains_key(name) {
+        let is_learned = config.objectives.get(name).is_some_and(|schedule| schedule.weight > 0.0);
+        if is_learned && config.model.fusion.resample.of(modality).is_some() {
             let key = format!("model.fusion.resample.{}.n_latents", modality.name());
             return Err(resolved
                 .reject(&key, format!("left out beside the objective {name}, which reads every token")));

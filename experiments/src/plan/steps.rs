@@ -82,3 +82,41 @@ fn encoder(modality: Modality) -> &'static str {
         Modality::Audio => "audio",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::experiment;
+
+    fn step(overrides: &[&str]) -> StepCost {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        let config = experiment("quickstart", &overrides).expect("it is built in").value;
+        StepCost::of(&config, config.data.n_vocab)
+    }
+
+    #[test]
+    fn checkpointed_blocks_take_operations_in_the_place_of_memory() {
+        let kept = step(&[]);
+        let again = step(&[
+            "model.text.transformer.transformer.checkpoint_blocks=true",
+            "model.vision.vit.transformer.checkpoint_blocks=true",
+            "model.audio.transformer.transformer.checkpoint_blocks=true",
+            "model.fusion.transformer.checkpoint_blocks=true",
+        ]);
+        assert_eq!(again.parameters, kept.parameters);
+        assert!(again.kept_per_row < kept.kept_per_row, "{again:?}, {kept:?}");
+        let more = again.flops_per_row / kept.flops_per_row;
+        // a third more, but for what is no block
+        assert!(more > 1.1 && more < 4.0 / 3.0, "{more}");
+    }
+
+    #[test]
+    fn a_resampled_input_makes_the_backbone_cheaper() {
+        let off = ["masked_audio", "ctc"].map(|name| format!("objectives.{name}.weight=0"));
+        let resampler = "{ n_latents = 2, transformer = { d_model = 32, depth = 1, n_heads = 2 } }";
+        let resampled = format!("model.fusion.resample.audio={resampler}");
+        let whole = step(&[&off[0], &off[1]]);
+        let resampled = step(&[&off[0], &off[1], &resampled]);
+        assert!(resampled.flops_per_row < whole.flops_per_row, "{resampled:?}, {whole:?}");
+    }
+}
