@@ -192,7 +192,7 @@ impl Filter {
         if s.audio_silence == any && s.audio_clipping == any {
             return Ok(None);
         }
-        let bytes = context.store.audio(&sound.blob)?;
+        let bytes = context.store.bytes(&sound.blob)?;
         let waveform = match audio::decode(&bytes, &sound.blob.extension, f64::INFINITY) {
             Ok(waveform) => waveform,
             Err(e) => return Ok(Some(Fault::bad("audio", e.to_string()))),
@@ -338,11 +338,11 @@ pub(crate) fn compare<'i>(
     let mut loaded = Vec::new();
     for (item, texts) in items {
         let image = match &item.image {
-            Some(picture) => Some((context.store.image(&picture.blob)?, picture.blob.extension.as_str())),
+            Some(picture) => Some((context.store.bytes(&picture.blob)?, picture.blob.extension.as_str())),
             None => None,
         };
         let audio = match &item.audio {
-            Some(sound) => Some((context.store.audio(&sound.blob)?, sound.blob.extension.as_str())),
+            Some(sound) => Some((context.store.bytes(&sound.blob)?, sound.blob.extension.as_str())),
             None => None,
         };
         loaded.push((image, audio, texts));

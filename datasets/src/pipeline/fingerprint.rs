@@ -46,7 +46,7 @@ impl Stage for Fingerprint {
         if self.settings.near_images
             && let Some(picture) = &item.image
         {
-            let bytes = context.store.image(&picture.blob)?;
+            let bytes = context.store.bytes(&picture.blob)?;
             match image::decode(&bytes, &picture.blob.extension) {
                 Ok(pixels) => item.signature.image = Some(PictureSignature::of(&pixels)),
                 Err(e) => return Ok(Some(Fault::bad("image", e.to_string()))),
@@ -55,7 +55,7 @@ impl Stage for Fingerprint {
         if self.settings.near_audio
             && let Some(sound) = &item.audio
         {
-            let bytes = context.store.audio(&sound.blob)?;
+            let bytes = context.store.bytes(&sound.blob)?;
             let samples = audio::decode(&bytes, &sound.blob.extension, f64::INFINITY)
                 .and_then(|waveform| audio::resample(&waveform.samples, waveform.rate_hz, RATE_HZ));
             match samples {

@@ -181,7 +181,7 @@ impl Normalise {
         if is_in_form && long_side <= max_side {
             return Ok(None);
         }
-        let bytes = context.store.image(&picture.blob)?;
+        let bytes = context.store.bytes(&picture.blob)?;
         let mut pixels = match image::decode(&bytes, &picture.blob.extension) {
             Ok(pixels) => pixels,
             Err(e) => return Ok(Some(Fault::bad("image", e.to_string()))),
@@ -238,7 +238,7 @@ fn resampled(
     context: &Context<'_>,
     tally: &mut Tally,
 ) -> Result<Option<Fault>, PipelineError> {
-    let bytes = context.store.audio(&sound.blob)?;
+    let bytes = context.store.bytes(&sound.blob)?;
     if sound.blob.extension == "wav" && is_plain_wav(&bytes) {
         return Ok(None);
     }

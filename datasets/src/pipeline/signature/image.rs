@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Packed;
+use super::spill::Record;
 use crate::image::{CropBox, Pixels, crop_resize};
 
 /// The picture is brought to this many pixels a side first.
@@ -51,6 +52,26 @@ impl PictureSignature {
         }
         let squares: u64 = a.iter().zip(b).map(|(a, b)| u64::from(a.abs_diff(*b)).pow(2)).sum();
         (squares as f32 / a.len().max(1) as f32).sqrt()
+    }
+}
+
+impl Record for PictureSignature {
+    const N_BYTES: usize = 8 + 4 + TINY * TINY * 3;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.bits.to_le_bytes());
+        out.extend(self.aspect.to_le_bytes());
+        out.extend(&self.tiny.0);
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        let (bits, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], bytes));
+        let (aspect, tiny) = rest.split_first_chunk().unwrap_or((&[0; 4], rest));
+        Self {
+            bits: u64::from_le_bytes(*bits),
+            aspect: f32::from_le_bytes(*aspect),
+            tiny: Packed(tiny.to_vec()),
+        }
     }
 }
 
