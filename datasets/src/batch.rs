@@ -3,6 +3,8 @@
 //! A modality that no sample of the batch has is `None`. Where only some samples have it, its batch holds those
 //! rows alone and `rows` says which they are.
 
+use crate::mixup::Mixup;
+
 /// A batch of samples, any subset of three modalities.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HostBatch {
@@ -14,6 +16,8 @@ pub struct HostBatch {
     pub image: Option<ImageBatch>,
     /// Log-mel spectrograms.
     pub audio: Option<AudioBatch>,
+    /// How the pictures were blended with one another, by their places in `image`; `None` where they were not.
+    pub mixup: Option<Mixup>,
 }
 
 /// Token ids, padded at the end.

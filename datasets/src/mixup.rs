@@ -2,6 +2,9 @@
 
 use crate::draw::Draw;
 
+/// The largest alpha of a config: nearly all shares are then one half.
+pub const MAX_ALPHA: f64 = 100.0;
+
 /// How the rows of one batch are blended: `row * share + other * (1 - share)`.
 ///
 /// # Reference

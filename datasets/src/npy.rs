@@ -1,6 +1,7 @@
 //! NumPy's array files: how numbers leave for other programs, and how reference values come in.
 
 use std::io::{self, Write};
+use std::ops::Range;
 
 const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The header ends at a multiple of this, so that the values can be mapped into memory.
@@ -97,38 +98,90 @@ fn write(mut out: impl Write, kind: &str, shape: &[usize], bytes: &[u8]) -> io::
     out.flush()
 }
 
+/// The type of an array's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `<f2`
+    F16,
+    /// `<f4`
+    F32,
+    /// `<f8`
+    F64,
+    /// `|u1`
+    U8,
+}
+
+impl Kind {
+    /// Bytes of a value.
+    pub fn width(self) -> usize {
+        match self {
+            Self::F16 => 2,
+            Self::F32 => 4,
+            Self::F64 => 8,
+            Self::U8 => 1,
+        }
+    }
+}
+
+/// What a file says of its array: enough to read the values where they lie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Header {
+    /// Type of the values, little-endian.
+    pub kind: Kind,
+    /// Length of each axis; the last one is contiguous.
+    pub shape: Vec<usize>,
+    /// Where the values lie in the file, all that the shape promises.
+    pub data: Range<usize>,
+}
+
+impl Header {
+    /// Reads the header of a file that has these bytes.
+    ///
+    /// # Errors
+    /// Anything but a little-endian, C-ordered array of floats or bytes, whole.
+    pub fn of_file(bytes: &[u8]) -> Result<Self, NpyError> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(NpyError::UnknownFormat)?;
+        let (length, rest) = match rest {
+            [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
+            [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+            _ => return Err(NpyError::UnknownFormat),
+        };
+        let (header, data) = rest.split_at_checked(length).ok_or(NpyError::UnknownFormat)?;
+        let header = String::from_utf8_lossy(header);
+        let wrong = |expected| NpyError::Header { expected, got: header.trim().to_owned() };
+        if entry(&header, "fortran_order") != Some("False") {
+            return Err(wrong("'fortran_order': False"));
+        }
+        let shape = shape(&header).ok_or_else(|| wrong("a shape"))?;
+        let kind = match entry(&header, "descr") {
+            Some("'<f2'") => Kind::F16,
+            Some("'<f4'") => Kind::F32,
+            Some("'<f8'") => Kind::F64,
+            Some("'|u1'") => Kind::U8,
+            _ => return Err(wrong("'descr' of '<f2', '<f4', '<f8' or '|u1'")),
+        };
+        let expected = shape.iter().fold(kind.width() as u128, |n, length| n.saturating_mul(*length as u128));
+        if expected != data.len() as u128 {
+            return Err(NpyError::Length { expected, got: data.len(), shape });
+        }
+        Ok(Self { kind, shape, data: bytes.len() - data.len()..bytes.len() })
+    }
+}
+
 /// Reads an array of 32-bit floats or bytes.
 ///
 /// # Errors
 /// Anything but a little-endian, C-ordered array of one of the two types, whole.
 pub fn read(bytes: &[u8]) -> Result<Array, NpyError> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or(NpyError::UnknownFormat)?;
-    let (length, rest) = match rest {
-        [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
-        [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
-        _ => return Err(NpyError::UnknownFormat),
-    };
-    let (header, data) = rest.split_at_checked(length).ok_or(NpyError::UnknownFormat)?;
-    let header = String::from_utf8_lossy(header);
-    let wrong = |expected| NpyError::Header { expected, got: header.trim().to_owned() };
-    if entry(&header, "fortran_order") != Some("False") {
-        return Err(wrong("'fortran_order': False"));
-    }
-    let shape = shape(&header).ok_or_else(|| wrong("a shape"))?;
-    let (is_f32, width) = match entry(&header, "descr") {
-        Some("'<f4'") => (true, 4),
-        Some("'|u1'") => (false, 1),
-        _ => return Err(wrong("'descr' of '<f4' or '|u1'")),
-    };
-    let expected = shape.iter().fold(width as u128, |n, length| n.saturating_mul(*length as u128));
-    if expected != data.len() as u128 {
-        return Err(NpyError::Length { expected, got: data.len(), shape });
-    }
-    let values = if is_f32 {
-        let numbers = data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
-        Values::F32(numbers.collect())
-    } else {
-        Values::U8(data.to_vec())
+    let Header { kind, shape, data } = Header::of_file(bytes)?;
+    let data = &bytes[data];
+    let values = match kind {
+        Kind::F32 => Values::F32(data.as_chunks::<4>().0.iter().map(|&b| f32::from_le_bytes(b)).collect()),
+        Kind::U8 => Values::U8(data.to_vec()),
+        Kind::F16 | Kind::F64 => {
+            let expected = "'descr' of '<f4' or '|u1'";
+            return Err(NpyError::Header { expected, got: format!("{}-byte floats", kind.width()) });
+        }
     };
     Ok(Array { shape, values })
 }
@@ -195,8 +248,10 @@ mod tests {
         let header =
             [&b"\x93NUMPY\x01\x00"[..], &(huge.len() as u16).to_le_bytes(), huge.as_bytes()].concat();
         assert!(matches!(read(&header), Err(NpyError::Length { .. })));
-        let other = file.iter().map(|b| if *b == b'4' { b'8' } else { *b }).collect::<Vec<_>>();
-        let message = read(&other).expect_err("it holds doubles").to_string();
-        assert!(message.starts_with("expected 'descr' of '<f4' or '|u1' in the .npy header"), "{message}");
+        let place = file.windows(3).position(|window| window == b"<f4").expect("it names its type");
+        file[place + 1] = b'i';
+        let message = read(&file).expect_err("it holds integers").to_string();
+        let expected = "expected 'descr' of '<f2', '<f4', '<f8' or '|u1' in the .npy header";
+        assert!(message.starts_with(expected), "{message}");
     }
 }

@@ -4,6 +4,7 @@ pub mod audio;
 mod error;
 pub mod input;
 pub mod layers;
+mod preset;
 pub mod pretrained;
 pub mod text;
 mod tokens;
@@ -11,4 +12,5 @@ pub mod vision;
 
 pub use error::ConfigError;
 pub use input::{AudioInput, ImageInput, TextInput};
+pub use preset::Preset;
 pub use tokens::{Modality, TokenSequence, select_rows};

@@ -41,9 +41,56 @@ pub struct TokenSequence {
     pub is_pad: Tensor<2, Bool>,
     /// Where the tokens come from.
     pub modality: Modality,
+    /// `[batch, d_model]`, a vector for the whole, from encoders that make one in another way than by the mean.
+    pub summary: Option<Tensor<2>>,
 }
 
 impl TokenSequence {
+    /// Tokens whose mean stands for the whole.
+    pub fn new(tokens: Tensor<3>, is_pad: Tensor<2, Bool>, modality: Modality) -> Self {
+        Self { tokens, is_pad, modality, summary: None }
+    }
+
+    /// Tokens of which none is padding.
+    pub fn whole(tokens: Tensor<3>, modality: Modality) -> Self {
+        let [batch, n_tokens, _] = tokens.dims();
+        let is_pad = Tensor::<2, Bool>::full([batch, n_tokens], false, &tokens.device());
+        Self::new(tokens, is_pad, modality)
+    }
+
+    /// The same with a vector for the whole.
+    #[must_use]
+    pub fn with_summary(self, summary: Tensor<2>) -> Self {
+        Self { summary: Some(summary), ..self }
+    }
+
+    /// The vector for the whole: the summary, or the mean where there is none.
+    ///
+    /// # Shapes
+    /// -> `[batch, d_model]`
+    pub fn pooled(&self) -> Tensor<2> {
+        self.summary.clone().unwrap_or_else(|| self.mean())
+    }
+
+    /// The last token that is not padding, of rows that are filled from the start; 0 for a row of padding alone.
+    ///
+    /// # Shapes
+    /// -> `[batch, d_model]`
+    pub fn last(&self) -> Tensor<2> {
+        let [batch, n_tokens, d_model] = self.tokens.dims();
+        let device = self.tokens.device();
+        let is_pad = self.is_pad.to_data().iter::<bool>().collect::<Vec<_>>();
+        let lengths = is_pad.chunks_exact(n_tokens.max(1)).map(|row| row.iter().filter(|pad| !**pad).count());
+        let lengths = lengths.collect::<Vec<_>>();
+        let rows = lengths.iter().enumerate();
+        let rows = rows.map(|(row, n)| (row * n_tokens + n.saturating_sub(1)) as i64).collect::<Vec<_>>();
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [batch]), &device);
+        let last = self.tokens.clone().reshape([batch * n_tokens, d_model]).select(0, rows);
+        let is_empty = lengths.iter().map(|&n| n == 0).collect::<Vec<_>>();
+        let is_empty = Tensor::<2, Bool>::from_data(TensorData::new(is_empty, [batch, 1]), &device);
+        last.mask_fill(is_empty.expand([batch, d_model]), 0.0)
+    }
+
     /// Mean over the tokens that are not padding; 0 for a row of padding alone.
     ///
     /// # Shapes
@@ -60,7 +107,7 @@ impl TokenSequence {
     /// The same tokens without a gradient to their encoder.
     #[must_use]
     pub fn detach(self) -> Self {
-        Self { tokens: self.tokens.detach(), ..self }
+        Self { tokens: self.tokens.detach(), summary: self.summary.map(Tensor::detach), ..self }
     }
 
     /// The rows `rows` of the batch.
@@ -70,6 +117,7 @@ impl TokenSequence {
             tokens: self.tokens.clone().select(0, rows.clone()),
             is_pad: select_rows(&self.is_pad, rows),
             modality: self.modality,
+            summary: self.summary.as_ref().map(|summary| summary.clone().select(0, rows.clone())),
         }
     }
 }

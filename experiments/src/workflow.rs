@@ -199,13 +199,13 @@ pub(crate) fn evaluate(
     for batch in trained.data.evaluation(config, images.into_iter().collect())? {
         let batch = batch?;
         done += batch.entries.len() as u64;
-        perceptions.images.extend(batch.entries.iter().copied().zip(inference.images(&batch.batch)));
+        perceptions.images.extend(batch.entries.iter().copied().zip(inference.images(&batch.batch)?));
         progress.set(done, "pictures");
     }
     for batch in trained.data.evaluation(config, sounds.into_iter().collect())? {
         let batch = batch?;
         done += batch.entries.len() as u64;
-        perceptions.sounds.extend(batch.entries.iter().copied().zip(inference.sounds(&batch.batch)));
+        perceptions.sounds.extend(batch.entries.iter().copied().zip(inference.sounds(&batch.batch)?));
         progress.set(done, "sounds");
     }
     let entries = corpus.entries().iter().filter(|entry| !entry.texts.is_empty());

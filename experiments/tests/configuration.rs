@@ -7,7 +7,7 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
-use triptych::configuration::{ConfigError, Resolved, resolve};
+use triptych::configuration::{ConfigError, ExperimentConfig, Resolved, experiment, resolve};
 use triptych::diagnostic::render;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -392,4 +392,37 @@ proptest! {
         prop_assert_eq!(&twice.value, &config);
         prop_assert_eq!(twice.fingerprint(), once.fingerprint());
     }
+}
+
+fn quickstart_with(overrides: &[&str]) -> Result<Resolved<ExperimentConfig>, ConfigError> {
+    let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+    experiment("quickstart", &overrides)
+}
+
+#[test]
+fn an_experiment_names_the_sizes_of_its_encoders() {
+    let config =
+        quickstart_with(&["model.vision.vit=Ti/16", "model.text.bert=mini", "model.audio.conformer=small"]);
+    let model = config.expect("known names").value.model;
+    let widths = [
+        model.text.map(|text| text.d_model()),
+        model.vision.map(|vision| vision.d_model()),
+        model.audio.map(|audio| audio.d_model()),
+    ];
+    assert_eq!(widths, [Some(256), Some(192), Some(144)]);
+    let error = quickstart_with(&["model.vision.resnet=51"]).expect_err("there is none of that depth");
+    assert!(render(&error, false).contains("`model.vision.resnet`"), "{}", render(&error, false));
+    let error = quickstart_with(&["model.vision.vit=B/17"]).expect_err("there is none of that patch");
+    assert!(render(&error, false).contains("did you mean `B/16`?"), "{}", render(&error, false));
+}
+
+#[test]
+fn encoders_and_the_data_they_read_must_fit() {
+    let waveform = "model.audio.wav2vec2=base";
+    let error = quickstart_with(&[waveform]).expect_err("log-mel frames are no waveform");
+    let shown = render(&error, false);
+    assert!(shown.contains("`data.audio.features`") && shown.contains("waveform"), "{shown}");
+    let dropout = "model.vision.vit.patch_dropout=0.5";
+    let error = quickstart_with(&[dropout]).expect_err("masked_image predicts what is left out");
+    assert!(render(&error, false).contains("masked_image"), "{}", render(&error, false));
 }

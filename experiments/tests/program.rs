@@ -234,14 +234,20 @@ fn an_output_folder_that_cannot_be_made_is_told_with_a_hint() {
 }
 
 #[test]
-#[cfg(not(feature = "fetch"))]
+#[cfg(not(any(feature = "fetch", feature = "hub")))]
 fn a_build_without_downloads_says_how_to_get_them() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let output = run(&["data", "fetch", "hf:owner/name", "--out", out.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     insta::assert_snapshot!(stderr(&output), @r"
-    error: this program was built without downloads, so it cannot fetch hf:owner/name
+    error: this program was built without the Hugging Face hub, so it cannot fetch hf:owner/name
+      hint: build it with the hub: `cargo build --release --features hub`
+    ");
+    let output = run(&["data", "fetch", "urls", "list.csv", "--out", out.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output), @r"
+    error: this program was built without downloads, so it cannot fetch list.csv
       hint: build it with downloads: `cargo build --release --features fetch`
     ");
     assert!(!out.exists());
@@ -249,7 +255,7 @@ fn a_build_without_downloads_says_how_to_get_them() {
 
 #[test]
 #[cfg(feature = "fetch")]
-fn downloads_that_make_no_sense_exit_with_2_and_failed_ones_with_1() {
+fn downloads_that_make_no_sense_exit_with_2() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
     let out = out.to_str().unwrap();
@@ -259,7 +265,14 @@ fn downloads_that_make_no_sense_exit_with_2_and_failed_ones_with_1() {
         let output = run(&[&["data", "fetch", "--out", out], arguments].concat());
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
     }
-    let output = triptych(&["data", "fetch", "hf:owner/name", "--out", out])
+}
+
+#[test]
+#[cfg(feature = "hub")]
+fn offline_a_data_set_that_is_not_in_the_cache_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let output = triptych(&["data", "fetch", "hf:owner/name", "--out", out.to_str().unwrap()])
         .env("HF_HUB_OFFLINE", "1")
         .env("HF_HOME", folder.path())
         .output()

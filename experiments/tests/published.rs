@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
+use assert_cmd::cargo::cargo_bin;
 use predicates::prelude::*;
 
 fn triptych() -> Command {
-    Command::cargo_bin("triptych").expect("the program is built")
+    Command::new(cargo_bin!("triptych"))
 }
 
 fn published(family: &str) -> PathBuf {
@@ -41,7 +42,8 @@ fn what_does_not_fit_is_listed_and_taken_in_part_when_asked_for() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let (source, model) = (dir.path().join("source"), dir.path().join("model"));
     std::fs::create_dir(&source).expect("a folder");
-    std::fs::copy(published("vit").join("model.safetensors"), source.join("model.safetensors")).expect("a copy");
+    std::fs::copy(published("vit").join("model.safetensors"), source.join("model.safetensors"))
+        .expect("a copy");
     let config = std::fs::read_to_string(published("vit").join("config.json")).expect("a config");
     std::fs::write(source.join("config.json"), config.replace("\"patch_size\": 4", "\"patch_size\": 6"))
         .expect("a file");
@@ -52,7 +54,7 @@ fn what_does_not_fit_is_listed_and_taken_in_part_when_asked_for() {
     };
     import().assert().code(1).stderr(
         predicate::str::contains("38 of 40 tensors fit, 2 of another shape")
-            .and(predicate::str::contains("[1, 5, 16]            [1, 10, 16]"))
+            .and(predicate::str::contains("[1, 5, 16]     [1, 10, 16]"))
             .and(predicate::str::contains("hint: `--partial` takes what fits")),
     );
     assert!(!model.exists());
@@ -63,8 +65,41 @@ fn what_does_not_fit_is_listed_and_taken_in_part_when_asked_for() {
 #[test]
 fn sources_that_are_no_folder_are_told() {
     let import = |source: &str| triptych().args(["model", "import", source, "--out", "/nowhere"]).assert();
-    import("hf:OWNER/NAME").code(2).stderr(predicate::str::contains("got the hub's OWNER/NAME"));
+    #[cfg(not(feature = "hub"))]
+    import("hf:OWNER/NAME").code(1).stderr(predicate::str::contains("hint: build it with the hub"));
+    #[cfg(not(feature = "hub"))]
+    import("no/folder").code(1).stderr(predicate::str::contains("cannot open no/folder"));
     import("/no/such/folder").code(1).stderr(predicate::str::contains("cannot open /no/such/folder"));
     let export = triptych().args(["model", "export", "/", "--out", "/nowhere"]).assert();
-    export.code(1).stderr(predicate::str::contains("expected an imported model with its triptych.json, got none"));
+    export
+        .code(1)
+        .stderr(predicate::str::contains("expected an imported model with its triptych.json, got none"));
+}
+
+/// A model in the hub's cache, as other programs leave it there.
+#[cfg(all(unix, feature = "hub"))]
+#[test]
+fn a_model_of_the_hub_is_imported_from_its_cache() {
+    let (dir, commit) =
+        (tempfile::tempdir().expect("a temporary folder"), "0123456789abcdef0123456789abcdef01234567");
+    let repository = dir.path().join("hub/models--owner--name");
+    let snapshot = repository.join("snapshots").join(commit);
+    for folder in [repository.join("refs"), snapshot.join("1_Pooling")] {
+        std::fs::create_dir_all(folder).expect("a folder");
+    }
+    std::fs::write(repository.join("refs/main"), commit).expect("a file");
+    for name in ["config.json", "model.safetensors", "modules.json", "1_Pooling/config.json"] {
+        std::fs::copy(published("sentence_bert").join(name), snapshot.join(name)).expect("a copy");
+    }
+    let import = |source: &str, out: &str| {
+        let mut command = triptych();
+        command.args(["model", "import", source, "--out"]).arg(dir.path().join(out));
+        command.env("HF_HOME", dir.path()).env("HF_HUB_OFFLINE", "1").env_remove("HF_HUB_CACHE").assert()
+    };
+    let origin = format!("from hf:owner/name, commit {commit}, licence not named by its card");
+    import("hf:owner/name", "a").success().stdout(predicate::str::contains(&origin));
+    import("owner/name", "b").success().stdout(predicate::str::contains(&origin));
+    assert!(dir.path().join("b/triptych.json").is_file());
+    let absent = "offline (HF_HUB_OFFLINE is set), and ";
+    import("owner/other", "c").code(1).stderr(predicate::str::contains(absent));
 }

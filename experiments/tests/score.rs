@@ -70,6 +70,9 @@ fn transcripts_are_scored_aligned_compared_and_sliced() {
     assert_eq!(value(&report, "WER"), 12.5);
     assert_eq!(report["settings"]["normalizer"], "whisper-english-v1");
     assert_eq!(report["comparison"]["scores"][0]["difference"], -25.0);
+    let test = &report["matched_pairs"];
+    assert!(test["n_segments"].as_u64().is_some_and(|n| n >= 2) && test["p"].as_f64().is_some(), "{test}");
+    assert!(test["mean_difference"].as_f64().is_some_and(|mean| mean < 0.0), "{test}");
     assert_eq!(report["by"]["metrics"][0]["groups"][1]["group"], "bob");
     assert_eq!(report["by"]["metrics"][0]["gap"], 20.0);
     assert_eq!(report["alignment"]["insertions"][0]["word"], "go");
@@ -78,6 +81,7 @@ fn transcripts_are_scored_aligned_compared_and_sliced() {
     let text = String::from_utf8_lossy(&text.stdout).into_owned();
     assert!(text.contains("HYP:  i can not GO\n"), "{text}");
     assert!(text.contains("  WER                12.500 %"), "{text}");
+    assert!(text.contains("\nmatched pairs (MAPSSWE): -"), "{text}");
     // the same seed, the same figures
     assert_eq!(scored(&folder, arguments), scored(&folder, arguments));
 }
@@ -216,6 +220,10 @@ fn nothing_is_scored_as_zero_for_lack_of_data() {
         ("hyps.jsonl", b"{\"id\":1,\"text\":\"a\"}\n"),
         ("tagless.jsonl", b"{\"id\":1,\"text\":\"a\"}\n"),
         ("empty.txt", b""),
+        ("other.jsonl", b"{\"id\":2,\"text\":\"a\"}\n"),
+        ("twice.jsonl", b"{\"id\":1,\"text\":\"a\"}\n{\"id\":1,\"text\":\"b\"}\n"),
+        ("nan.npy", &matrix(1, 2, &[0.5, f32::NAN])),
+        ("labels.jsonl", b"{\"id\":1,\"label\":0}\n"),
     ]);
     for (arguments, message) in [
         (
@@ -233,6 +241,10 @@ fn nothing_is_scored_as_zero_for_lack_of_data() {
             "refs.jsonl line 1: expected at least one reference",
         ),
         ("text --hypotheses ref.txt --references silent.txt", "silent.txt line 1: the reference is empty"),
+        ("asr --hypotheses other.jsonl --references hyps.jsonl", "unknown id \"2\""),
+        ("text --hypotheses twice.jsonl --references hyps.jsonl", "id \"1\" stands twice"),
+        ("asr --hypotheses ref.txt --references ref.txt --compare short.txt", "lists of different length"),
+        ("classification --hypotheses nan.npy --references labels.jsonl", "row 0 column 1 is NaN"),
         (
             "asr --hypotheses hyps.jsonl --references tagless.jsonl --by speaker",
             "tagless.jsonl line 1: expected a tag `speaker`, got none",

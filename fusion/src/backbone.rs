@@ -16,6 +16,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use triptych_encoders::layers::cost::{self, Cost, CostTree};
 use triptych_encoders::layers::embedding::{Embedding, add_positions};
+use triptych_encoders::layers::experts::{ExpertsConfig, Kind, RoutedConfig};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
 use triptych_encoders::layers::ops::AttentionMask;
@@ -32,17 +33,33 @@ pub struct BackboneConfig {
     pub max_causal_tokens: usize,
     /// The blocks.
     pub transformer: TransformerConfig,
+    /// Feed-forward networks in the place of each block's one: an expert a modality (the causal text is text), or routed
+    /// ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub experts: Option<ExpertsConfig>,
 }
 
 impl BackboneConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { max_causal_tokens: 12, transformer: TransformerConfig::tiny() }
+        Self { max_causal_tokens: 12, transformer: TransformerConfig::tiny(), experts: None }
     }
 
     /// One small configuration of every backbone, for tests.
     pub fn registry() -> Vec<(&'static str, Self)> {
-        vec![("transformer", Self::tiny())]
+        let routed = RoutedConfig {
+            n_experts: 3,
+            n_active: 2,
+            capacity_factor: None,
+            balance_weight: 0.01,
+            z_weight: 0.001,
+        };
+        let with = |experts| Self { experts: Some(experts), ..Self::tiny() };
+        vec![
+            ("transformer", Self::tiny()),
+            ("multiway", with(ExpertsConfig::Modality)),
+            ("mixture_of_experts", with(ExpertsConfig::Routed(routed))),
+        ]
     }
 
     /// What fusing `n_inputs` tokens of text, image and audio with a causal text of `n_causal` behind them costs, the scores
@@ -68,7 +85,7 @@ impl BackboneConfig {
                 &[n_causal, d_model],
                 cost::table(self.max_causal_tokens, d_model),
             ),
-            self.transformer.cost(n_tokens),
+            self.transformer.cost_with_experts(n_tokens, self.experts.as_ref()),
             CostTree::leaf("vocabulary", &[n_causal, n_vocab], logits),
         ];
         CostTree::of("backbone", &shape, parts)
@@ -99,7 +116,7 @@ impl BackboneConfig {
             causal: Embedding::new(n_vocab, d_model, init),
             causal_positions: init.truncated_normal([self.max_causal_tokens, d_model], 0.02),
             vocabulary_bias: init.constant([n_vocab], 0.0),
-            transformer: self.transformer.init(init)?,
+            transformer: self.transformer.init_with_experts(self.experts.as_ref(), init)?,
         })
     }
 }
@@ -137,7 +154,8 @@ impl Backbone {
     pub fn forward(&self, inputs: &[TokenSequence]) -> FusedSequence {
         let (tokens, is_pad, spans) = self.join(inputs);
         let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
-        FusedSequence { tokens: self.transformer.forward(tokens, &mask), is_pad, spans }
+        let (tokens, routing) = self.transformer.forward_among(tokens, &mask, &kinds(&spans));
+        FusedSequence { tokens, is_pad, spans, routing }
     }
 
     /// Fuses the inputs with a causal text behind them.
@@ -155,8 +173,9 @@ impl Backbone {
         let is_pad = Tensor::cat(vec![prefix_is_pad, text.is_pad.clone()], 1);
         spans.push((Segment::Causal, n_prefix..n_prefix + n_causal));
         let mask = AttentionMask::prefix(Some(is_pad.clone()), n_prefix);
-        let tokens = self.transformer.forward(Tensor::cat(vec![prefix, causal], 1), &mask);
-        FusedSequence { tokens, is_pad, spans }
+        let tokens = Tensor::cat(vec![prefix, causal], 1);
+        let (tokens, routing) = self.transformer.forward_among(tokens, &mask, &kinds(&spans));
+        FusedSequence { tokens, is_pad, spans, routing }
     }
 
     /// Scores of every token id, from fused tokens and the tied embeddings.
@@ -174,9 +193,9 @@ impl Backbone {
     pub fn start_decoding(&self, inputs: &[TokenSequence]) -> (FusedSequence, DecodingState) {
         let (tokens, is_pad, spans) = self.join(inputs);
         let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
-        let (tokens, cache) = self.transformer.prefill(tokens, &mask, None);
+        let (tokens, cache) = self.transformer.prefill(tokens, &mask, None, &kinds(&spans));
         (
-            FusedSequence { tokens, is_pad: is_pad.clone(), spans },
+            FusedSequence { tokens, is_pad: is_pad.clone(), spans, routing: None },
             DecodingState { cache, is_pad, n_causal: 0 },
         )
     }
@@ -198,6 +217,12 @@ impl Backbone {
         state.n_causal += 1;
         let token = self.transformer.forward_cached(token, Some(&state.is_pad), &mut state.cache);
         self.vocabulary_logits(token.reshape([batch, d_model]))
+    }
+
+    /// Number of token ids of the causal text.
+    pub fn n_vocab(&self) -> usize {
+        let [n_vocab] = self.vocabulary_bias.dims();
+        n_vocab
     }
 
     /// Longest causal text in tokens, begin mark included.
@@ -224,7 +249,21 @@ impl Backbone {
     }
 }
 
+/// Which expert each span belongs to: the causal text is text.
+fn kinds(spans: &[Span]) -> Vec<Kind> {
+    let kind = |segment: &Segment| match segment {
+        Segment::Encoded(modality) => modality.idx(),
+        Segment::Causal => Modality::Text.idx(),
+    };
+    spans.iter().map(|(segment, places)| (kind(segment), places.clone())).collect()
+}
+
 impl DecodingState {
+    /// Where its tensors lie.
+    pub fn device(&self) -> Device {
+        self.is_pad.device()
+    }
+
     /// Keeps the rows `rows` of the batch, in that order; a row may be taken more than once (beam search).
     #[must_use]
     pub fn select(&self, rows: &Tensor<1, Int>) -> Self {

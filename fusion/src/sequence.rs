@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::prelude::*;
 use triptych_encoders::Modality;
+use triptych_encoders::layers::experts::Routing;
 
 /// What a span of the fused sequence came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct FusedSequence {
     pub is_pad: Tensor<2, Bool>,
     /// In the order of the tokens.
     pub spans: Vec<Span>,
+    /// What the routers of a mixture of experts did; `None` without one, and in decoding.
+    pub routing: Option<Routing>,
 }
 
 impl FusedSequence {

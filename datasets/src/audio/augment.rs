@@ -1,5 +1,7 @@
 //! Random changes to waveforms, each drawn from the key of its sample.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{NoiseClips, NoiseColour, RATE_HZ, SpecAugment, change_speed, noise};
@@ -25,6 +27,9 @@ pub struct AudioAugment {
     pub noise: f32,
     /// Its spectrum, where it is not taken from recordings.
     pub noise_colour: NoiseColour,
+    /// A folder of recordings that it is cut from, as [`NoiseClips::load`] reads it; training alone looks into it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise_folder: Option<PathBuf>,
     /// Signal over noise in decibels, from and to.
     pub noise_snr_db: [f32; 2],
     /// Probability that the bands are stretched, as by another vocal tract.
@@ -45,6 +50,7 @@ impl Default for AudioAugment {
             gain_db: [-6.0, 6.0],
             noise: 0.0,
             noise_colour: NoiseColour::default(),
+            noise_folder: None,
             noise_snr_db: [10.0, 40.0],
             warp: 0.0,
             warp_factor: [0.9, 1.1],

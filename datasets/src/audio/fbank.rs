@@ -14,7 +14,7 @@ const HOP_SAMPLES: usize = 160;
 const N_FFT: usize = 512;
 /// The bin at the Nyquist frequency belongs to no filter.
 const N_BINS: usize = N_FFT / 2;
-const PRE_EMPHASIS: f32 = 0.97;
+const PRE_EMPHASIS: f64 = 0.97;
 /// Makes a Hann window "povey", which is like Hamming's but goes down to zero.
 const POVEY_POWER: f64 = 0.85;
 const LOWEST_HZ: f64 = 20.0;
@@ -68,13 +68,14 @@ impl FbankOptions {
 /// with `dither=0`.
 ///
 /// # Differences from the reference
-/// Both compute in float32, and differ from the definition, and from each other, by up to 1e-3 where a band is some
-/// 60 dB quieter than the loudest; elsewhere by less than 1e-4.
+/// Frames are windowed in float64 and rounded once, where the reference rounds at every step; both transform in float32. Where
+/// a band is 60 to 90 dB quieter than the loudest that is heard: over half a minute this is up to 7e-4 from the definition, the
+/// reference up to 1.4e-3, and the two up to 2e-3 from each other; of 1000 values 999 are within 1.5e-4.
 ///
 /// Clips of less than a window are first filled to 400 samples with silence, where the reference gives no frame.
 pub struct Fbank {
     options: FbankOptions,
-    window: Vec<f32>,
+    window: Vec<f64>,
     bank: Filterbank,
 }
 
@@ -86,9 +87,8 @@ impl Fbank {
     pub fn new(n_mels: usize, options: FbankOptions) -> Self {
         assert!(n_mels > 0, "a spectrogram of 0 bands does not exist");
         let turn = std::f64::consts::TAU / (WINDOW_SAMPLES - 1) as f64;
-        let window = (0..WINDOW_SAMPLES)
-            .map(|i| (0.5 - 0.5 * (turn * i as f64).cos()).powf(POVEY_POWER) as f32)
-            .collect();
+        let window =
+            (0..WINDOW_SAMPLES).map(|i| (0.5 - 0.5 * (turn * i as f64).cos()).powf(POVEY_POWER)).collect();
         Self { options, window, bank: Filterbank::new(N_FFT, mel_filters(n_mels), FLOOR) }
     }
 
@@ -140,17 +140,33 @@ impl Fbank {
     }
 
     /// One frame without its mean, pre-emphasised, under the window.
+    ///
+    /// In float64 up to the last step: each rounding on the way is noise that quiet bands hear.
     fn windowed(&self, clip: &[f32], input: &mut [f32]) {
-        let mean = clip.iter().sum::<f32>() / WINDOW_SAMPLES as f32;
+        // what pre-emphasis leaves of the mean
+        let offset = sum(clip) / WINDOW_SAMPLES as f64 * (1.0 - PRE_EMPHASIS);
+        let emphasised = |sample: f32, before: f32, weight: f64| {
+            ((f64::from(sample) - PRE_EMPHASIS * f64::from(before) - offset) * weight) as f32
+        };
         // the first sample stands in for the one before it
-        let mut before = clip[0] - mean;
-        for ((out, sample), weight) in input.iter_mut().zip(clip).zip(&self.window) {
-            let centred = sample - mean;
-            *out = (centred - PRE_EMPHASIS * before) * weight;
-            before = centred;
+        input[0] = emphasised(clip[0], clip[0], self.window[0]);
+        for ((out, pair), weight) in input[1..].iter_mut().zip(clip.windows(2)).zip(&self.window[1..]) {
+            *out = emphasised(pair[1], pair[0], *weight);
         }
         input[WINDOW_SAMPLES..].fill(0.0);
     }
+}
+
+/// In lanes, as one chain of sums would wait for each of them.
+fn sum(samples: &[f32]) -> f64 {
+    let (groups, rest) = samples.as_chunks::<8>();
+    let mut lanes = [0.0f64; 8];
+    for group in groups {
+        for (lane, sample) in lanes.iter_mut().zip(group) {
+            *lane += f64::from(*sample);
+        }
+    }
+    lanes.into_iter().chain(rest.iter().copied().map(f64::from)).sum()
 }
 
 /// Triangles of height 1 that are even on Kaldi's mel scale, and straight on it rather than in Hz.

@@ -1,4 +1,4 @@
-//! Sound: decoding, resampling, augmentation, log-mel frames and filterbank energies.
+//! Sound: decoding, resampling, augmentation, log-mel frames, filterbank energies and frames of the waveform.
 
 mod augment;
 mod bands;
@@ -16,6 +16,7 @@ mod stream;
 mod transform;
 mod triangle;
 mod wav;
+mod waveform_frames;
 
 pub use augment::AudioAugment;
 pub use decode::{AudioError, decode};
@@ -31,6 +32,9 @@ pub use wav::{encode_wav, header_duration_s};
 
 /// What every model here hears.
 pub const RATE_HZ: u32 = 16_000;
+
+/// Samples of a frame where frames are the waveform itself: 10 ms, as far apart as all other frames are.
+pub const SAMPLES_PER_FRAME: usize = RATE_HZ as usize / 100;
 
 /// Decoded sound: one channel.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,13 +52,13 @@ impl Waveform {
     }
 }
 
-/// Log-mel frames, or filterbank energies, of one clip.
+/// Log-mel frames, filterbank energies, or stretches of the waveform, of one clip.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Frames {
     /// `[n_frames, n_mels]`, frame by frame.
     pub values: Vec<f32>,
     /// Number of frames, 100 a second.
     pub n_frames: usize,
-    /// Mel bands in a frame.
+    /// Mel bands, or samples, in a frame.
     pub n_mels: usize,
 }

@@ -12,6 +12,10 @@ use crate::draw::Draw;
 
 /// Longer recordings of noise are refused.
 const MAX_CLIP_S: f64 = 600.0;
+/// Ten minutes of 24 bits at 48 kHz in stereo, and some.
+const MAX_CLIP_BYTES: u64 = 256 << 20;
+/// All of them lie decoded in memory: 6 hours take 1.4 GB.
+const MAX_FOLDER_S: f64 = 6.0 * 3600.0;
 
 /// The spectrum of noise that is made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,9 +118,35 @@ pub enum NoiseError {
         /// What is wrong with it.
         problem: AudioError,
     },
+    /// A file is too large for a recording of noise.
+    #[error("{}: expected a recording of at most {MAX_CLIP_BYTES} bytes, got {n_bytes}", path.display())]
+    Huge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        n_bytes: u64,
+    },
+    /// There is more than is kept in memory.
+    #[error("{}: expected at most {MAX_FOLDER_S} seconds of recordings in all, got more", folder.display())]
+    TooMuch {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A link that leads out of the folder.
+    #[error("{}: expected a file within the folder, got a link out of it", path.display())]
+    Outside {
+        /// The link.
+        path: PathBuf,
+    },
     /// There is nothing that could be heard.
     #[error("expected at least one recording with sound in it, got none")]
     Silent,
+    /// The same of a folder.
+    #[error("{}: expected at least one recording with sound in it, got none", folder.display())]
+    SilentFolder {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 impl NoiseClips {
@@ -133,33 +163,49 @@ impl NoiseClips {
         Ok(Self { clips: clips.into() })
     }
 
-    /// Reads every file of a folder, in the order of their names; folders within are left out.
+    /// Reads every file of a folder, in the order of their names; folders within are left out, and files whose name begins
+    /// with a dot.
     ///
     /// # Errors
-    /// A file that cannot be read or decoded, or is longer than ten minutes, and a folder without sound.
+    /// A file that cannot be read or decoded, is longer than ten minutes or lies elsewhere, more than six hours in all, and
+    /// a folder without sound.
     pub fn load(folder: &Path) -> Result<Self, NoiseError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |problem| NoiseError::Read { path, problem }
         };
+        let within = folder.canonicalize().map_err(failed(folder))?;
         let mut paths = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed(folder))? {
             let path = entry.map_err(failed(folder))?.path();
-            if path.is_file() {
+            let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if !is_hidden && path.is_file() {
                 paths.push(path);
             }
         }
         // the system lists them in any order
         paths.sort();
-        let mut clips = Vec::new();
+        let (mut clips, mut n_samples) = (Vec::new(), 0);
         for path in paths {
+            if !path.canonicalize().map_err(failed(&path))?.starts_with(&within) {
+                return Err(NoiseError::Outside { path });
+            }
+            let n_bytes = fs::metadata(&path).map_err(failed(&path))?.len();
+            if n_bytes > MAX_CLIP_BYTES {
+                return Err(NoiseError::Huge { path, n_bytes });
+            }
             let bytes = fs::read(&path).map_err(failed(&path))?;
             let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
             let clip = decode(&bytes, &extension, MAX_CLIP_S)
                 .and_then(|waveform| resample(&waveform.samples, waveform.rate_hz, RATE_HZ));
-            clips.push(clip.map_err(|problem| NoiseError::Sound { path, problem })?);
+            let clip = clip.map_err(|problem| NoiseError::Sound { path, problem })?;
+            n_samples += clip.len();
+            if n_samples as f64 > MAX_FOLDER_S * f64::from(RATE_HZ) {
+                return Err(NoiseError::TooMuch { folder: folder.to_owned() });
+            }
+            clips.push(clip);
         }
-        Self::new(clips)
+        Self::new(clips).map_err(|_| NoiseError::SilentFolder { folder: folder.to_owned() })
     }
 
     /// A stretch of one of them, from a random place on; a short one is repeated.
@@ -246,7 +292,8 @@ mod tests {
     #[test]
     fn folders_are_read_and_bad_files_named() {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        assert!(matches!(NoiseClips::load(folder.path()), Err(NoiseError::Silent)));
+        assert!(matches!(NoiseClips::load(folder.path()), Err(NoiseError::SilentFolder { .. })));
+        fs::write(folder.path().join(".listing"), "left by a file manager").expect("the folder is writable");
         let wav = encode_wav(&Waveform { samples: vec![0.5; 8000], rate_hz: 8000 }).expect("it is short");
         fs::write(folder.path().join("a.wav"), wav).expect("the folder is writable");
         let clips = NoiseClips::load(folder.path()).expect("it is a recording");
@@ -254,7 +301,24 @@ mod tests {
         fs::write(folder.path().join("b.txt"), "words").expect("the folder is writable");
         let message = NoiseClips::load(folder.path()).expect_err("one is none").to_string();
         assert!(message.contains("b.txt: expected WAV") && message.contains("got text"), "{message}");
+        fs::remove_file(folder.path().join("b.txt")).expect("it was written");
+        let huge = fs::File::create(folder.path().join("huge.wav")).expect("the folder is writable");
+        huge.set_len(MAX_CLIP_BYTES + 1).expect("files may have holes");
+        let message = NoiseClips::load(folder.path()).expect_err("it is too large").to_string();
+        assert!(message.contains("huge.wav: expected a recording of at most"), "{message}");
         let message = NoiseClips::load(&folder.path().join("none")).expect_err("it is not there").to_string();
         assert!(message.starts_with("cannot read "), "{message}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_out_of_the_folder_are_refused() {
+        let (folder, other) = [(); 2].map(|()| tempfile::tempdir().expect("a temporary folder")).into();
+        let wav = encode_wav(&Waveform { samples: vec![0.5; 8000], rate_hz: 16_000 }).expect("it is short");
+        fs::write(other.path().join("a.wav"), wav).expect("the folder is writable");
+        std::os::unix::fs::symlink(other.path().join("a.wav"), folder.path().join("b.wav"))
+            .expect("the system has links");
+        let message = NoiseClips::load(folder.path()).expect_err("it lies elsewhere").to_string();
+        assert!(message.contains("b.wav: expected a file within the folder"), "{message}");
     }
 }

@@ -1,11 +1,14 @@
 //! Encoded sound to what a model hears.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::bands::{normalise_bands, warp_bands};
+use super::waveform_frames::waveform_frames;
 use super::{
-    AudioAugment, AudioError, Fbank, FbankOptions, Frames, LogMel, NoiseClips, RATE_HZ, Waveform, decode,
-    resample,
+    AudioAugment, AudioError, Fbank, FbankOptions, Frames, LogMel, NoiseClips, RATE_HZ, SAMPLES_PER_FRAME,
+    Waveform, decode, resample,
 };
 use crate::draw::Draw;
 
@@ -21,19 +24,22 @@ pub enum Features {
     LogMel,
     /// Kaldi's: [`Fbank`].
     Fbank,
+    /// The waveform itself, at mean 0 and variance 1, 160 samples a frame: wav2vec 2.0's.
+    Waveform,
 }
 
 /// How sounds become frames.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AudioTransform {
-    /// `log-mel` as Whisper's, or `fbank` as Kaldi's.
+    /// `log-mel` as Whisper's, `fbank` as Kaldi's, or `waveform` for encoders that read samples.
     #[serde(default)]
     pub features: Features,
     /// What Kaldi's may differ in; of no effect on log-mel frames.
     #[serde(default)]
     pub fbank: FbankOptions,
-    /// Mel bands in a frame; 80 is Whisper's and the most frequent choice for Kaldi's.
+    /// Mel bands in a frame; 80 is Whisper's and the most frequent choice for Kaldi's. Of a waveform the samples in a frame,
+    /// which are 160.
     #[serde(default = "whisper_mels")]
     pub n_mels: usize,
     /// Longer sounds are cut; 30 s is Whisper's.
@@ -80,8 +86,45 @@ impl AudioTransform {
         if !(0.1..=MAX_DECODED_S).contains(&self.max_s) {
             return Err(format!("max_s: expected 0.1 to {MAX_DECODED_S} seconds, got {}", self.max_s));
         }
+        self.check_waveform()?;
         self.fbank.check().map_err(|problem| format!("fbank.{problem}"))?;
         self.augment.as_ref().map_or(Ok(()), |a| a.check().map_err(|problem| format!("augment.{problem}")))
+    }
+
+    /// The same without what training changes at random.
+    pub(crate) fn plain(&self) -> Self {
+        Self { augment: None, ..self.clone() }
+    }
+
+    /// The folder of recordings that training adds as noise, where it adds any.
+    pub(crate) fn noise_folder(&self) -> Option<&Path> {
+        let augment = self.augment.as_ref().filter(|augment| augment.noise > 0.0)?;
+        augment.noise_folder.as_deref()
+    }
+}
+
+impl AudioTransform {
+    /// What has bands as its object has none in a waveform.
+    fn check_waveform(&self) -> Result<(), String> {
+        if self.features != Features::Waveform {
+            return Ok(());
+        }
+        if self.n_mels != SAMPLES_PER_FRAME {
+            return Err(format!(
+                "n_mels: expected {SAMPLES_PER_FRAME}, the samples in a frame of a waveform, got {}",
+                self.n_mels
+            ));
+        }
+        let augment = self.augment.as_ref();
+        let of_bands = [
+            ("normalise_bands", self.normalise_bands),
+            ("augment.warp", augment.is_some_and(|augment| augment.warp > 0.0)),
+            ("augment.mask", augment.is_some_and(|augment| augment.mask.is_some())),
+        ];
+        match of_bands.into_iter().find(|(_, is_on)| *is_on) {
+            Some((key, _)) => Err(format!("{key}: expected it off, as a waveform has no bands, got it on")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -95,6 +138,7 @@ pub struct AudioPipeline {
 enum FrontEnd {
     LogMel(LogMel),
     Fbank(Fbank),
+    Waveform,
 }
 
 impl AudioPipeline {
@@ -107,6 +151,7 @@ impl AudioPipeline {
         let front_end = match transform.features {
             Features::LogMel => FrontEnd::LogMel(LogMel::new(transform.n_mels)),
             Features::Fbank => FrontEnd::Fbank(Fbank::new(transform.n_mels, transform.fbank.clone())),
+            Features::Waveform => FrontEnd::Waveform,
         };
         Self { transform: transform.clone(), front_end, noise_clips: None }
     }
@@ -164,6 +209,7 @@ impl AudioPipeline {
         match &self.front_end {
             FrontEnd::LogMel(log_mel) => log_mel.frames(samples),
             FrontEnd::Fbank(fbank) => fbank.frames(samples),
+            FrontEnd::Waveform => waveform_frames(samples),
         }
     }
 
@@ -212,6 +258,19 @@ mod tests {
             Fbank::new(23, FbankOptions { snip_edges: false, ..FbankOptions::default() }).frames(&tone());
         assert_eq!(AudioPipeline::new(&transform).frames(tone(), None), expected);
         assert!(serde_json::from_str::<AudioTransform>(r#"{"features": "mfcc"}"#).is_err());
+    }
+
+    #[test]
+    fn a_waveform_is_refused_what_needs_bands() {
+        let waveform = |rest: &str| {
+            let config = format!(r#"{{"features": "waveform"{rest}}}"#);
+            serde_json::from_str::<AudioTransform>(&config).expect("the rest has defaults").check()
+        };
+        assert_eq!(waveform(r#", "n_mels": 160"#), Ok(()));
+        let bands = waveform("").expect_err("80 bands");
+        assert_eq!(bands, "n_mels: expected 160, the samples in a frame of a waveform, got 80");
+        let normalised = waveform(r#", "n_mels": 160, "normalise_bands": true"#).expect_err("bands");
+        assert!(normalised.starts_with("normalise_bands: expected it off"), "{normalised}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::audio::AudioTransform;
 use crate::image::ImageTransform;
+use crate::mixup::MAX_ALPHA;
 use crate::sample::Split;
 use crate::shard::{Corpus, Entry};
 
@@ -43,6 +44,9 @@ pub struct LoaderConfig {
     /// How pictures are made ready; `None` leaves them out.
     #[serde(default)]
     pub image: Option<ImageTransform>,
+    /// Blends each picture with another of its batch: the alpha of [`Mixup`](crate::mixup::Mixup). 0 blends nothing.
+    #[serde(default)]
+    pub image_mixup: f64,
     /// How sounds are made ready; `None` leaves them out.
     #[serde(default)]
     pub audio: Option<AudioTransform>,
@@ -221,6 +225,7 @@ impl LoaderConfig {
             seed: 0,
             text: None,
             image: None,
+            image_mixup: 0.0,
             audio: None,
             sounds_per_row: one(),
             workers: one(),
@@ -267,6 +272,9 @@ impl LoaderConfig {
         }
         if let Some(image) = &self.image {
             image.check().map_err(|problem| format!("image.{problem}"))?;
+        }
+        if !(0.0..=MAX_ALPHA).contains(&self.image_mixup) {
+            return Err(format!("image_mixup: expected 0 to {MAX_ALPHA}, got {}", self.image_mixup));
         }
         if let Some(audio) = &self.audio {
             audio.check().map_err(|problem| format!("audio.{problem}"))?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::fetch::Fetcher;
 use super::workers::OrderedWorkers;
 use super::{BadSample, LoaderConfig, LoaderError, audio_batch, image_batch, text_batch};
+use crate::audio::AudioTransform;
 use crate::batch::HostBatch;
 use crate::shard::Corpus;
 use crate::text::Tokenizer;
@@ -41,9 +42,13 @@ impl EvalLoader {
             let problem = format!("samples: expected numbers below {}, got {idx}", corpus.len());
             return Err(LoaderError::Config { problem });
         }
-        // every sample is read once, so nothing is worth keeping
-        let uncached = LoaderConfig { cache_bytes: 0, ..config.clone() };
-        let fetcher = Fetcher::new(corpus, tokenizer, &uncached);
+        // every sample is read once, so nothing is worth keeping; and a model is measured where its noise may not lie
+        let plain = LoaderConfig {
+            cache_bytes: 0,
+            audio: config.audio.as_ref().map(AudioTransform::plain),
+            ..config.clone()
+        };
+        let fetcher = Fetcher::new(corpus, tokenizer, &plain)?;
         let batch_size = config.batch_size;
         let n_batches = indices.len().div_ceil(batch_size) as u64;
         let make = move |batch_idx: u64| {
@@ -73,6 +78,7 @@ fn plain_batch(fetcher: &Fetcher, entries: Vec<usize>) -> Result<EvalBatch, BadS
         text: text_batch(&texts),
         image: image_batch(&images, fetcher.image_side()),
         audio: audio_batch(&sounds),
+        mixup: None,
     };
     Ok(EvalBatch { entries, batch })
 }

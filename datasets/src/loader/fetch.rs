@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::LoaderConfig;
-use crate::audio::{AudioPipeline, Frames};
+use super::{LoaderConfig, LoaderError};
+use crate::audio::{AudioPipeline, AudioTransform, Frames, NoiseClips};
 use crate::draw::Draw;
 use crate::image::{CropBox, ImageTransform, Pixels, crop_resize, decode};
 use crate::shard::Corpus;
@@ -36,18 +36,27 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
+    /// Reads the recordings of noise too, where there are any.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    ///
     /// # Panics
     /// If the configuration was not checked.
-    pub(super) fn new(corpus: Arc<Corpus>, tokenizer: Arc<Tokenizer>, config: &LoaderConfig) -> Self {
+    pub(super) fn new(
+        corpus: Arc<Corpus>,
+        tokenizer: Arc<Tokenizer>,
+        config: &LoaderConfig,
+    ) -> Result<Self, LoaderError> {
         let n_samples = corpus.len();
-        Self {
+        Ok(Self {
             corpus,
             tokenizer,
             max_tokens: config.text.as_ref().map(|text| text.max_tokens),
             image: config.image.clone(),
-            audio: config.audio.as_ref().map(AudioPipeline::new),
+            audio: config.audio.as_ref().map(with_noise).transpose()?,
             cache: PixelCache::new(n_samples, config.cache_bytes),
-        }
+        })
     }
 
     pub(super) fn image_side(&self) -> usize {
@@ -104,6 +113,14 @@ impl Fetcher {
             entry.map_or((idx.to_string(), String::new()), |entry| (entry.id.clone(), entry.source.clone()));
         BadSample { id, origin, problem }
     }
+}
+
+fn with_noise(transform: &AudioTransform) -> Result<AudioPipeline, LoaderError> {
+    let pipeline = AudioPipeline::new(transform);
+    let Some(folder) = transform.noise_folder() else { return Ok(pipeline) };
+    let clips = NoiseClips::load(folder)
+        .map_err(|e| LoaderError::Noise { folder: folder.to_owned(), problem: e.to_string() })?;
+    Ok(pipeline.with_noise_clips(clips))
 }
 
 fn working_copy(pixels: Pixels, side: usize) -> Pixels {

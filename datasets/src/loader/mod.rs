@@ -19,6 +19,8 @@ mod shares;
 mod train;
 mod workers;
 
+use std::path::PathBuf;
+
 pub use collate::{audio_batch, image_batch, text_batch};
 pub use config::{Fill, LengthOf, LoaderConfig, OnBad, Selection, Stream, TextChoice, TextOptions};
 pub use evaluate::{EvalBatch, EvalLoader};
@@ -51,6 +53,14 @@ pub enum LoaderError {
     /// A sample cannot be used, and the configuration says to stop.
     #[error(transparent)]
     BadSample(#[from] BadSample),
+    /// The noise that training adds cannot be read.
+    #[error("loader.audio.augment.noise_folder: {problem}")]
+    Noise {
+        /// The folder.
+        folder: PathBuf,
+        /// Which file, what was expected and what was found.
+        problem: String,
+    },
     /// Code of ours, or of a decoder, gave up.
     #[error("a loader thread panicked at batch {batch_idx}: {message}")]
     Panicked {
@@ -76,6 +86,11 @@ impl LoaderError {
                  such samples"
                     .to_owned(),
             ),
+            Self::Noise { folder, .. } => Some(format!(
+                "{} must hold recordings alone, the noise that `data.audio.augment.noise` adds; leave `noise_folder` \
+                 out, and noise of `noise_colour` is made instead",
+                folder.display()
+            )),
             _ => None,
         }
     }

@@ -130,6 +130,11 @@ impl Plan {
         Draw::new(self.seed, epoch, id, purpose)
     }
 
+    /// The randomness of one thing that the rows of a batch of this rank share.
+    pub(super) fn draw_of_batch(&self, batch_idx: u64, purpose: &str) -> Draw {
+        Draw::new(self.seed, batch_idx, &format!("rank {}", self.rank), purpose)
+    }
+
     /// The members of a group in the order in which they are tried.
     pub(super) fn candidates(
         &self,

@@ -10,7 +10,8 @@ use super::workers::OrderedWorkers;
 use super::{
     BadSample, LoaderConfig, LoaderError, LoaderPosition, OnBad, TextChoice, image_batch, text_batch,
 };
-use crate::batch::HostBatch;
+use crate::batch::{HostBatch, ImageBatch};
+use crate::mixup::Mixup;
 use crate::shard::Corpus;
 use crate::text::Tokenizer;
 
@@ -32,7 +33,7 @@ impl TrainLoader {
     /// Starts the threads; the first batch will be number `from_batch`.
     ///
     /// # Errors
-    /// A value out of its range, or fewer groups than a batch has rows.
+    /// A value out of its range, fewer groups than a batch has rows, or recordings of noise that cannot be read.
     pub fn start(
         corpus: Arc<Corpus>,
         tokenizer: Arc<Tokenizer>,
@@ -43,10 +44,11 @@ impl TrainLoader {
         let plan = Plan::new(&corpus, &tokenizer, config)?;
         let (batches_per_epoch, n_groups) = (plan.batches_per_epoch(), plan.n_groups());
         let assembler = Assembler {
-            fetcher: Fetcher::new(corpus, tokenizer, config),
+            fetcher: Fetcher::new(corpus, tokenizer, config)?,
             plan,
             chooses_texts: config.text.as_ref().is_some_and(|text| text.choose == TextChoice::Any),
             sounds_per_row: config.sounds_per_row,
+            image_mixup: config.image_mixup,
             on_bad: config.on_bad,
         };
         let make = move |batch_idx| assembler.batch(batch_idx);
@@ -95,6 +97,7 @@ struct Assembler {
     plan: Plan,
     chooses_texts: bool,
     sounds_per_row: usize,
+    image_mixup: f64,
     on_bad: OnBad,
 }
 
@@ -118,13 +121,24 @@ impl Assembler {
             sounds.extend(clips.into_iter().map(|clip| (row, clip)));
         }
         let sounds = sounds.iter().map(|(row, clip)| (*row, clip)).collect::<Vec<_>>();
+        let mut image = image_batch(&images, self.fetcher.image_side());
         let batch = HostBatch {
             ids: rows.iter().map(|row| row.group.name.clone()).collect(),
             text: text_batch(&texts),
-            image: image_batch(&images, self.fetcher.image_side()),
+            mixup: self.blend(batch_idx, image.as_mut()),
+            image,
             audio: sounds_batch(&sounds),
         };
         Ok((batch, bad))
+    }
+
+    /// Blends the pictures of a batch, those of this rank with one another.
+    fn blend(&self, batch_idx: u64, image: Option<&mut ImageBatch>) -> Option<Mixup> {
+        let image = image.filter(|image| self.image_mixup > 0.0 && image.rows.len() > 1)?;
+        let mut draw = self.plan.draw_of_batch(batch_idx, "mixup");
+        let mixup = Mixup::new(image.rows.len(), self.image_mixup, &mut draw);
+        image.pixels = mixup.apply(&image.pixels);
+        Some(mixup)
     }
 
     /// The text that stands for the group.

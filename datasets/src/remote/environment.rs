@@ -14,7 +14,7 @@ pub struct HubAccess {
     pub endpoint: String,
     /// Sent with every request to it, and to nobody else.
     pub token: Option<String>,
-    /// Where other programs leave what they download; read, never written.
+    /// Where programs leave what they download, for each other.
     pub cache: PathBuf,
     /// Nothing but the cache is used.
     pub is_offline: bool,

@@ -26,20 +26,26 @@ pub enum FetchError {
         retry_after_s: Option<u64>,
     },
     /// A repository that is not there, or is hidden.
-    #[error("{endpoint} has no data set {repo:?} at revision {revision:?}, or does not show it")]
+    #[cfg(feature = "hub")]
+    #[error("{endpoint} has no {kind} {repo:?} at revision {revision:?}, or does not show it")]
     NoRepository {
         /// The hub.
         endpoint: String,
+        /// What it would hold.
+        kind: super::RepoKind,
         /// `OWNER/NAME`.
         repo: String,
         /// Branch, tag or commit.
         revision: String,
     },
     /// A repository that one must be let into.
-    #[error("{endpoint} does not let {who} read the data set {repo:?} (HTTP status {status})")]
+    #[cfg(feature = "hub")]
+    #[error("{endpoint} does not let {who} read the {kind} {repo:?} (HTTP status {status})")]
     Denied {
         /// The hub.
         endpoint: String,
+        /// What it holds.
+        kind: super::RepoKind,
         /// `OWNER/NAME`.
         repo: String,
         /// `the given token` or `anyone without a token`.
@@ -149,7 +155,9 @@ impl FetchError {
         match self {
             Self::Network { .. } => "network",
             Self::Status { .. } => "status",
+            #[cfg(feature = "hub")]
             Self::NoRepository { .. } => "no_repository",
+            #[cfg(feature = "hub")]
             Self::Denied { .. } => "denied",
             Self::Offline { .. } => "offline",
             Self::TooLarge { .. } => "too_large",
@@ -169,14 +177,17 @@ impl FetchError {
                 "is there a network, and does a proxy or firewall let this through? The same command goes on where it \
                  stopped"
             }
+            #[cfg(feature = "hub")]
             Self::NoRepository { .. } => {
-                "check the spelling of owner, name and `--revision`; a private data set needs a token in HF_TOKEN"
+                "check the spelling of owner, name and `--revision`; what is private needs a token in HF_TOKEN"
             }
+            #[cfg(feature = "hub")]
             Self::Denied { who: "the given token", .. } => {
-                "accept the data set's terms on its web page with the token's account, or use another token in HF_TOKEN"
+                "accept its terms on its web page with the token's account, or use another token in HF_TOKEN"
             }
+            #[cfg(feature = "hub")]
             Self::Denied { .. } => {
-                "make a token on the hub's web page, accept the data set's terms there, and set HF_TOKEN to it"
+                "make a token on the hub's web page, accept its terms there, and set HF_TOKEN to it"
             }
             Self::Offline { .. } => {
                 "unset HF_HUB_OFFLINE where there is a network, or fill the cache there first"

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::download::{Client, Wanted, discard};
+use super::download::{Client, Wanted};
 use super::ledger::Ledger;
+use super::part::discard;
 use super::sniff::{Kind, START_BYTES, sniff};
 use super::threads::in_threads;
 use super::{Accept, FetchError, LedgerLine, Outcome, Retry, UrlItem};
@@ -89,7 +90,7 @@ pub fn fetch_urls(
     let mut summary = UrlSummary { n_addresses: addresses.len(), ..UrlSummary::default() };
     let (mut n_done, n_all) = (addresses.len() - to_do.len(), addresses.len());
     progress(n_done, n_all, "");
-    let client = Client::new(options.retry, None);
+    let client = Client::new(options.retry);
     in_threads(
         options.n_threads,
         &to_do,
@@ -144,8 +145,7 @@ fn fetch(client: &Client, url: &str, dir: &Path, options: &UrlOptions) -> Result
     make_folder(&folder)?;
     let part = folder.join(&name).with_extension(PART);
     let check = |start: &[u8]| options.accept.check(url, start);
-    let wanted =
-        Wanted { url, part: &part, n_bytes: None, hash: None, max_bytes: options.max_bytes, check: &check };
+    let wanted = Wanted { url, part: &part, max_bytes: options.max_bytes, check: &check };
     let received = client.download(&wanted).inspect_err(|error| {
         if !error.is_transient() {
             discard(&part);

@@ -1,10 +1,13 @@
 //! The crate from outside: folders, files and streams as a user would meet them.
 
+mod augmentation;
 mod emoji;
 mod fbank;
 mod fixture;
 mod golden;
 mod hostile;
+#[cfg(feature = "hub")]
+mod hub;
 mod intake;
 mod loader;
 mod log_mel;
@@ -15,7 +18,7 @@ mod pictures;
 mod pipeline;
 #[cfg(feature = "fetch")]
 mod remote;
-#[cfg(feature = "fetch")]
+#[cfg(any(feature = "fetch", feature = "hub"))]
 mod server;
 mod shards;
 #[cfg(feature = "remote")]

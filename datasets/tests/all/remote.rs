@@ -1,4 +1,4 @@
-//! Downloads against a server in the same process, which fails in every way that servers fail.
+//! Lists of addresses against a server in the same process, which fails in every way that servers fail.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,18 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use sha1::Digest;
 use triptych_datasets::remote::{
-    Accept, FetchError, HubAccess, HubRequest, HubSummary, LedgerLine, Outcome, Retry, UrlItem, UrlOptions,
-    UrlSummary, fetch_hub, fetch_urls, read_list,
+    Accept, FetchError, LedgerLine, Outcome, Retry, UrlItem, UrlOptions, UrlSummary, fetch_urls, read_list,
 };
 
 use crate::fixture::{picture, tone};
-use crate::server::{Answer, Request, Server};
+use crate::server::{Answer, Server, sha256, walk};
 
 const AT_ONCE: Retry = Retry { n_attempts: 3, pause: Duration::ZERO };
 const NO_PATIENCE: Retry = Retry { n_attempts: 1, pause: Duration::ZERO };
-const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 fn options() -> UrlOptions {
     UrlOptions { retry: AT_ONCE, n_threads: 3, max_bytes: 100_000, ..UrlOptions::default() }
@@ -42,15 +39,6 @@ fn ledger(dir: &Path, server: &Server) -> BTreeMap<String, Outcome> {
 fn file_of(dir: &Path, outcome: &Outcome) -> Vec<u8> {
     let Outcome::Ok { file, .. } = outcome else { panic!("expected a file, got {outcome:?}") };
     fs::read(dir.join(file)).expect("it is where the ledger says")
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn git_blob(bytes: &[u8]) -> String {
-    let whole = [format!("blob {}\0", bytes.len()).as_bytes(), bytes].concat();
-    sha1::Sha1::digest(whole).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn list_server() -> Server {
@@ -119,15 +107,6 @@ fn every_address_of_a_list_has_its_fate_written_down() {
     assert!(rows[1]["audio"].as_str().is_some_and(|file| file.ends_with(".wav")), "{}", rows[1]);
     let is_left_over = |path: &&String| path.ends_with(".part") || path.ends_with(".validator");
     assert_eq!(walk(dir.path()).iter().find(is_left_over), None);
-}
-
-fn walk(dir: &Path) -> Vec<String> {
-    let mut paths = Vec::new();
-    for item in fs::read_dir(dir).expect("it is a folder").flatten() {
-        let path = item.path();
-        if path.is_dir() { paths.extend(walk(&path)) } else { paths.push(path.display().to_string()) }
-    }
-    paths
 }
 
 #[test]
@@ -227,229 +206,4 @@ fn links_in_the_folder_lead_nowhere() {
     let error = fetch_urls(&items, dir.path(), &options(), &|_, _, _| {}).expect_err("a link is in the way");
     assert!(error.to_string().contains("is a link, expected a folder"), "{error}");
     assert_eq!(walk(elsewhere.path()).len(), 0);
-}
-
-// the hub
-
-const CARD: &[u8] = b"---\nlicense: mit\n---\n# A card\n";
-
-fn rows() -> Vec<u8> {
-    (0..5000u32).flat_map(u32::to_le_bytes).collect()
-}
-
-fn tree_item(path: &str, bytes: &[u8], is_large: bool) -> Value {
-    let mut item = json!({"type": "file", "path": path, "size": bytes.len(), "oid": git_blob(bytes)});
-    if is_large {
-        item["oid"] = json!("0".repeat(40));
-        item["lfs"] = json!({"oid": sha256(bytes), "size": bytes.len(), "pointerSize": 130});
-    }
-    item
-}
-
-/// Answers as the hub does for `owner/name`: a small file, a large one, one in a folder, on two pages.
-fn hub_answer(request: &Request) -> Answer {
-    let page = format!("/api/datasets/owner/name/tree/{COMMIT}?recursive=true");
-    let resolve = format!("/datasets/owner/name/resolve/{COMMIT}/");
-    let host = &request.headers["host"];
-    match request.path.as_str() {
-        "/api/datasets/owner/name/revision/main" => {
-            Answer::body(json!({"sha": COMMIT, "tags": ["size:n", "license:mit"]}).to_string())
-        }
-        path if path == page => {
-            let items = json!([tree_item("README.md", CARD, false), {"type": "directory", "path": "data", "oid": "0"}]);
-            Answer::body(items.to_string())
-                .with("Link", format!("<http://{host}/api/page2?cursor=x>; rel=\"next\""))
-        }
-        "/api/page2?cursor=x" => {
-            Answer::body(json!([tree_item("data/train 0.bin", &rows(), true)]).to_string())
-        }
-        path => match path.strip_prefix(&resolve) {
-            Some("README.md") => Answer::file(request, CARD, "\"card\""),
-            Some("data/train%200.bin") => Answer::status(302).with("Location", "/cdn/rows"),
-            _ if path == "/cdn/rows" => Answer::file(request, &rows(), "\"rows\""),
-            _ => Answer::status(404),
-        },
-    }
-}
-
-fn access(server: &Server, cache: &Path) -> HubAccess {
-    HubAccess { endpoint: server.address.clone(), token: None, cache: cache.to_owned(), is_offline: false }
-}
-
-fn request() -> HubRequest {
-    HubRequest { retry: AT_ONCE, n_threads: 2, ..HubRequest::new("owner/name") }
-}
-
-fn hub(access: &HubAccess, request: &HubRequest, dir: &Path) -> Result<HubSummary, FetchError> {
-    fetch_hub(access, request, dir, &|_, _, _| {})
-}
-
-#[test]
-fn data_sets_come_whole_and_are_checked() {
-    let (server, dir) = (Server::start(hub_answer), tempfile::tempdir().expect("a temporary folder"));
-    let access =
-        HubAccess { token: Some("hf_secret".to_owned()), ..access(&server, &dir.path().join("cache")) };
-    let out = dir.path().join("out");
-    let summary = hub(&access, &request(), &out).expect("the hub is there");
-    assert_eq!((summary.n_files, summary.n_new, summary.licence.as_deref()), (2, 2, Some("mit")));
-    assert_eq!((summary.commit.as_str(), summary.n_bytes), (COMMIT, (CARD.len() + rows().len()) as u64));
-    assert_eq!(fs::read(out.join("README.md")).expect("it came"), CARD);
-    assert_eq!(fs::read(out.join("data/train 0.bin")).expect("it came"), rows());
-    for request in server.take_requests() {
-        let token = request.headers.get("authorization").map(String::as_str);
-        let expected = (!request.path.starts_with("/cdn")).then_some("Bearer hf_secret");
-        assert_eq!(token, expected, "{}: the token is for the hub alone", request.path);
-    }
-    // what is there is checked, not fetched; what was changed comes again
-    fs::write(out.join("README.md"), vec![b'x'; CARD.len()]).expect("it is writable");
-    let again = hub(&access, &request(), &out).expect("the hub is there");
-    assert_eq!((again.n_files, again.n_new), (2, 1));
-    assert_eq!(fs::read(out.join("README.md")).expect("it came"), CARD);
-    let fetched = server.take_requests().into_iter().filter(|request| request.path.contains("resolve"));
-    assert_eq!(fetched.count(), 1);
-}
-
-#[test]
-fn patterns_choose_files() {
-    let (server, dir) = (Server::start(hub_answer), tempfile::tempdir().expect("a temporary folder"));
-    let request = HubRequest { include: vec!["*.bin".to_owned()], ..request() };
-    let summary =
-        hub(&access(&server, dir.path()), &request, &dir.path().join("out")).expect("the hub is there");
-    assert_eq!(summary.n_files, 1);
-    assert!(!dir.path().join("out/README.md").exists());
-    let bad = HubRequest { include: vec!["[".to_owned()], ..request };
-    assert!(matches!(hub(&access(&server, dir.path()), &bad, dir.path()), Err(FetchError::Malformed { .. })));
-}
-
-#[test]
-fn cut_connections_cost_only_what_had_not_come() {
-    let server = Server::start(|request| match request.path.as_str() {
-        "/cdn/rows" => hub_answer(request).cut_after(6000),
-        _ => hub_answer(request),
-    });
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    hub(&access(&server, dir.path()), &request(), &dir.path().join("out")).expect("it goes on by itself");
-    let ranges: Vec<Option<String>> = server
-        .take_requests()
-        .into_iter()
-        .filter(|request| request.path == "/cdn/rows")
-        .map(|request| request.headers.get("range").cloned())
-        .collect();
-    let expected = [None, Some("bytes=6000-"), Some("bytes=12000-"), Some("bytes=18000-")];
-    assert_eq!(ranges, expected.map(|range| range.map(ToOwned::to_owned)));
-    assert_eq!(fs::read(dir.path().join("out/data/train 0.bin")).expect("it came"), rows());
-}
-
-#[test]
-fn damaged_files_are_not_kept() {
-    let server = Server::start(|request| match request.path.as_str() {
-        "/cdn/rows" => Answer::body(vec![7; rows().len()]),
-        _ => hub_answer(request),
-    });
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let out = dir.path().join("out");
-    let error = hub(&access(&server, dir.path()), &request(), &out).expect_err("the hash is another");
-    assert!(error.to_string().starts_with("1 of 2 files failed, the first: "), "{error}");
-    assert!(
-        error.to_string().contains(&format!("expected sha256 {}, got sha256 ", sha256(&rows()))),
-        "{error}"
-    );
-    assert!(error.hint().is_some() && error.kind() == "hash");
-    assert!(!out.join("data/train 0.bin").exists() && out.join("README.md").exists());
-}
-
-#[test]
-fn refusals_are_told_in_words() {
-    for (status, has_token, expected) in [
-        (
-            401,
-            false,
-            "does not let anyone without a token read the data set \"owner/name\" (HTTP status 401)",
-        ),
-        (403, true, "does not let the given token read the data set \"owner/name\" (HTTP status 403)"),
-        (404, true, "has no data set \"owner/name\" at revision \"main\", or does not show it"),
-        (500, true, "expected the file, got HTTP status 500"),
-    ] {
-        let server = Server::start(move |_| Answer::status(status));
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let token = has_token.then(|| "hf_secret".to_owned());
-        let access = HubAccess { token, ..access(&server, dir.path()) };
-        let error = hub(&access, &request(), dir.path()).expect_err("the hub refuses");
-        let message = error.to_string();
-        assert!(message.contains(expected) && !message.contains("hf_secret"), "{message}");
-        assert!(status == 500 || error.hint().is_some(), "{message}");
-    }
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let endpoint = format!("http://{}", closed.local_addr().expect("it is bound"));
-    drop(closed);
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let access = HubAccess { endpoint, token: None, cache: dir.path().to_owned(), is_offline: false };
-    let error = hub(&access, &request(), dir.path()).expect_err("nobody listens");
-    assert!(matches!(error, FetchError::Network { .. }), "{error}");
-    assert!(error.hint().is_some_and(|hint| hint.contains("is there a network")));
-}
-
-#[test]
-fn listings_that_lead_out_of_the_folder_are_refused() {
-    for path in ["../outside", "/etc/outside", "data/../../outside", "data\\..\\outside", "c:outside"] {
-        let server = Server::start(move |request| match request.path.contains("/tree/") {
-            true => Answer::body(json!([tree_item(path, CARD, false)]).to_string()),
-            false => hub_answer(request),
-        });
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let out = dir.path().join("out");
-        let error = hub(&access(&server, dir.path()), &request(), &out).expect_err("the name leads out");
-        assert!(matches!(error, FetchError::UnsafeName { .. }), "{error}");
-        assert_eq!(walk(dir.path()).len(), 0);
-    }
-    for answer in ["", "[]", "{\"sha\": \"../..\"}", "{\"sha\": 3}"] {
-        let server = Server::start(move |_| Answer::body(answer));
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let error = hub(&access(&server, dir.path()), &request(), dir.path()).expect_err("it is no answer");
-        assert!(matches!(error, FetchError::Malformed { .. }), "{error}");
-    }
-}
-
-/// The cache as other programs leave it: links to files named after their hashes.
-#[cfg(unix)]
-fn fill_cache(cache: &Path) {
-    let repo = cache.join("datasets--owner--name");
-    let snapshot = repo.join("snapshots").join(COMMIT);
-    fs::create_dir_all(snapshot.join("data")).expect("the folder is writable");
-    fs::create_dir_all(repo.join("blobs")).expect("the folder is writable");
-    fs::create_dir_all(repo.join("refs")).expect("the folder is writable");
-    fs::write(repo.join("refs/main"), COMMIT).expect("the folder is writable");
-    let files = [
-        ("README.md", git_blob(CARD), CARD.to_vec(), ".."),
-        ("data/train 0.bin", sha256(&rows()), rows(), "../.."),
-    ];
-    for (path, hash, bytes, up) in files {
-        fs::write(repo.join("blobs").join(&hash), bytes).expect("the folder is writable");
-        std::os::unix::fs::symlink(format!("{up}/../blobs/{hash}"), snapshot.join(path))
-            .expect("links are possible");
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn offline_the_cache_is_used_and_nothing_else() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let server = Server::start(hub_answer);
-    let cache = dir.path().join("cache");
-    let offline = HubAccess { is_offline: true, ..access(&server, &cache) };
-    let out = dir.path().join("out");
-    let error = hub(&offline, &request(), &out).expect_err("the cache is empty");
-    assert!(error.to_string().starts_with("offline (HF_HUB_OFFLINE is set), and "), "{error}");
-    fill_cache(&cache);
-    let summary = hub(&offline, &request(), &out).expect("the cache has it");
-    assert_eq!((summary.n_files, summary.commit.as_str()), (2, COMMIT));
-    assert_eq!(fs::read(out.join("data/train 0.bin")).expect("it came"), rows());
-    assert_eq!(server.take_requests().len(), 0);
-    // online too, what the cache has is not fetched
-    hub(&access(&server, &cache), &request(), &dir.path().join("other")).expect("the hub is there");
-    assert!(server.take_requests().iter().all(|request| request.path.starts_with("/api/")));
-    // a blob that is not what its name says is not taken
-    let blob = cache.join("datasets--owner--name/blobs").join(git_blob(CARD));
-    fs::write(blob, vec![b'x'; CARD.len()]).expect("it is writable");
-    assert!(hub(&offline, &request(), &dir.path().join("third")).is_err());
 }

@@ -1,18 +1,24 @@
 //! A server for downloads, in a thread of the test: it answers as it is told to, and may hang up in the middle.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+use sha2::Digest;
 
 /// What was asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// `GET` or `HEAD`.
+    pub method: String,
     /// With its query.
     pub path: String,
     /// Names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// How often the path was asked for before.
+    /// How often the path was asked for before, in the same way.
     pub n_before: usize,
 }
 
@@ -45,7 +51,7 @@ impl Answer {
         let start = request
             .headers
             .get("range")
-            .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse::<usize>().ok());
+            .and_then(|range| range.strip_prefix("bytes=")?.split('-').next()?.parse::<usize>().ok());
         let is_same = request.headers.get("if-range").is_none_or(|asked| asked == tag);
         let answer = match start.filter(|_| is_same) {
             Some(start) if start >= bytes.len() => Self::status(416),
@@ -102,7 +108,8 @@ fn serve(
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut first = String::new();
     reader.read_line(&mut first)?;
-    let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut words = first.split(' ').map(ToOwned::to_owned);
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -112,8 +119,9 @@ fn serve(
     }
     let request = {
         let mut seen = seen.lock().expect("no test panicked with it");
-        let n_before = seen.iter().filter(|earlier| earlier.path == path).count();
-        let request = Request { path, headers, n_before };
+        let is_same = |earlier: &&Request| earlier.path == path && earlier.method == method;
+        let n_before = seen.iter().filter(is_same).count();
+        let request = Request { method, path, headers, n_before };
         seen.push(request.clone());
         request
     };
@@ -123,6 +131,22 @@ fn serve(
         write!(stream, "{name}: {value}\r\n")?;
     }
     stream.write_all(b"\r\n")?;
-    stream.write_all(&body[..n_sent])?;
+    if request.method != "HEAD" {
+        stream.write_all(&body[..n_sent])?;
+    }
     stream.flush()
+}
+
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    sha2::Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Every file in a folder and in those below.
+pub(crate) fn walk(dir: &Path) -> Vec<String> {
+    let mut paths = Vec::new();
+    for item in fs::read_dir(dir).expect("it is a folder").flatten() {
+        let path = item.path();
+        if path.is_dir() { paths.extend(walk(&path)) } else { paths.push(path.display().to_string()) }
+    }
+    paths
 }

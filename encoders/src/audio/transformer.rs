@@ -127,7 +127,7 @@ impl AudioTransformer {
         let is_pad = padding(&lengths, n_tokens, &device);
         let tokens = add_positions(tokens, &self.positions);
         let tokens = self.transformer.forward(tokens, &AttentionMask::bidirectional(Some(is_pad.clone())));
-        TokenSequence { tokens, is_pad, modality: Modality::Audio }
+        TokenSequence::new(tokens, is_pad, Modality::Audio)
     }
 
     /// Tokens that carry sound, of each row.

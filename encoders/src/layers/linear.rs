@@ -30,7 +30,8 @@ impl Linear {
     /// The same with its weights multiplied.
     #[must_use]
     pub fn scaled(self, factor: f64) -> Self {
-        Self { weight: self.weight.map(|weight| weight * factor), ..self }
+        // a parameter must be a leaf of the graph
+        Self { weight: Param::from_tensor((self.weight.val() * factor).detach()), ..self }
     }
 
     /// # Shapes

@@ -18,7 +18,7 @@ use super::companions::{self, FileRecord};
 use super::config::PublishedConfig;
 use super::error::{CheckpointError, quoted};
 use super::folder::PublishedFolder;
-use super::preprocessing::SentenceSettings;
+use super::sentence::SentenceSettings;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@
 //! | `mapping` | published names, shapes and orders against a module's parameters |
 //! | `config` | a published `config.json`, read strictly |
 //! | `families`, `transfer` | the published models, and their way in and out |
-//! | `preprocessing` | what a model wants done to its input |
+//! | `preprocessing`, `sentence` | what a model wants done to its input, and to the output of a sentence model |
 //! | `companions`, `imported` | what belongs to the weights, and the folder of a model after its import |
 
 mod checkpoint;
@@ -21,6 +21,7 @@ mod imported;
 pub mod mapping;
 pub mod preprocessing;
 mod safetensors;
+mod sentence;
 mod torch;
 mod transfer;
 mod values;
@@ -31,4 +32,5 @@ pub use self::config::PublishedConfig;
 pub use self::error::CheckpointError;
 pub use self::folder::PublishedFolder;
 pub use self::imported::{ImportedFolder, ModelDescription};
+pub use self::sentence::{Pooling, SentenceSettings};
 pub use self::transfer::{Import, PretrainedError, export, import, load};

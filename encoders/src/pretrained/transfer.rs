@@ -11,7 +11,7 @@ use super::families::Family;
 use super::folder::PublishedFolder;
 use super::imported::{ImportedFolder, ModelDescription};
 use super::mapping::{Completeness, Imported, Mapping, MappingError};
-use super::preprocessing::SentenceSettings;
+use super::sentence::SentenceSettings;
 use crate::ConfigError;
 use crate::layers::initializer::Initializer;
 

@@ -1,14 +1,23 @@
 //! Text encoders.
 
+mod bert;
+mod causal;
+mod clip;
+mod lstm;
 mod transformer;
 
+pub use bert::{Bert, BertConfig};
 use burn::module::Module;
+pub use causal::{CausalText, CausalTextConfig};
+pub use clip::{ClipText, ClipTextConfig};
+pub use lstm::{Lstm, LstmConfig};
 use serde::{Deserialize, Serialize};
 pub use transformer::{TextTransformer, TextTransformerConfig};
 
 use crate::input::TextInput;
 use crate::layers::cost::CostTree;
 use crate::layers::initializer::Initializer;
+use crate::preset::table_or_name;
 use crate::{ConfigError, TokenSequence};
 
 /// Which text encoder, with its sizes.
@@ -17,25 +26,50 @@ use crate::{ConfigError, TokenSequence};
 pub enum TextEncoderConfig {
     /// Bidirectional transformer.
     Transformer(TextTransformerConfig),
+    /// Bidirectional transformer with BERT's blocks.
+    #[serde(deserialize_with = "table_or_name")]
+    Bert(BertConfig),
+    /// Causal transformer, as language models are made.
+    #[serde(deserialize_with = "table_or_name")]
+    Causal(CausalTextConfig),
+    /// CLIP's tower over texts.
+    #[serde(deserialize_with = "table_or_name")]
+    Clip(ClipTextConfig),
+    /// LSTMs in both directions.
+    Lstm(LstmConfig),
 }
 
 impl TextEncoderConfig {
     /// One small configuration of every text encoder, for tests and `triptych list`.
     pub fn registry() -> Vec<(&'static str, Self)> {
-        vec![("transformer", Self::Transformer(TextTransformerConfig::tiny()))]
+        vec![
+            ("transformer", Self::Transformer(TextTransformerConfig::tiny())),
+            ("bert", Self::Bert(BertConfig::tiny())),
+            ("causal", Self::Causal(CausalTextConfig::tiny())),
+            ("clip", Self::Clip(ClipTextConfig::tiny())),
+            ("lstm", Self::Lstm(LstmConfig::tiny())),
+        ]
     }
 
     /// Width of the encoder's tokens.
     pub fn d_model(&self) -> usize {
         match self {
             Self::Transformer(config) => config.transformer.d_model,
+            Self::Bert(config) => config.transformer.d_model,
+            Self::Causal(config) => config.transformer.d_model,
+            Self::Clip(config) => config.transformer.d_model,
+            Self::Lstm(config) => config.d_model,
         }
     }
 
-    /// Longest text in tokens.
+    /// Longest text in tokens; the largest number where any length will do.
     pub fn max_tokens(&self) -> usize {
         match self {
             Self::Transformer(config) => config.max_tokens,
+            Self::Bert(config) => config.max_tokens,
+            Self::Causal(config) => config.max_tokens,
+            Self::Clip(config) => config.max_tokens,
+            Self::Lstm(_) => usize::MAX,
         }
     }
 
@@ -43,6 +77,10 @@ impl TextEncoderConfig {
     pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
         match self {
             Self::Transformer(config) => config.cost(n_vocab, n_tokens),
+            Self::Bert(config) => config.cost(n_vocab, n_tokens),
+            Self::Causal(config) => config.cost(n_vocab, n_tokens),
+            Self::Clip(config) => config.cost(n_vocab, n_tokens),
+            Self::Lstm(config) => config.cost(n_vocab, n_tokens),
         }
     }
 
@@ -53,15 +91,38 @@ impl TextEncoderConfig {
     pub fn init(&self, n_vocab: usize, init: &mut Initializer) -> Result<TextEncoder, ConfigError> {
         match self {
             Self::Transformer(config) => config.init(n_vocab, init).map(TextEncoder::Transformer),
+            Self::Bert(config) => config.init(n_vocab, init).map(TextEncoder::Bert),
+            Self::Causal(config) => config.init(n_vocab, init).map(TextEncoder::Causal),
+            Self::Clip(config) => config.init(n_vocab, init).map(TextEncoder::Clip),
+            Self::Lstm(config) => config.init(n_vocab, init).map(TextEncoder::Lstm),
         }
     }
 }
 
+/// That there is room for a token and a vocabulary.
+fn check_room(n_vocab: usize, max_tokens: usize) -> Result<(), ConfigError> {
+    if max_tokens == 0 || n_vocab == 0 {
+        return Err(ConfigError::new(format!(
+            "a text encoder needs room for a token and a vocabulary, got max_tokens {max_tokens} and {n_vocab} token ids"
+        )));
+    }
+    Ok(())
+}
+
 /// A text encoder with its weights.
 #[derive(Module, Debug)]
+#[allow(clippy::large_enum_variant)]
 pub enum TextEncoder {
     /// Bidirectional transformer.
     Transformer(TextTransformer),
+    /// Bidirectional transformer with BERT's blocks.
+    Bert(Bert),
+    /// Causal transformer.
+    Causal(CausalText),
+    /// CLIP's tower over texts.
+    Clip(ClipText),
+    /// LSTMs in both directions.
+    Lstm(Lstm),
 }
 
 impl TextEncoder {
@@ -70,6 +131,10 @@ impl TextEncoder {
     pub fn forward(&self, input: &TextInput) -> TokenSequence {
         match self {
             Self::Transformer(encoder) => encoder.forward(input),
+            Self::Bert(encoder) => encoder.forward(input, None),
+            Self::Causal(encoder) => encoder.forward(input),
+            Self::Clip(encoder) => encoder.forward(input),
+            Self::Lstm(encoder) => encoder.forward(input),
         }
     }
 }

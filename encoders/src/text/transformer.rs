@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::check_room;
 use crate::input::TextInput;
 use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
@@ -34,12 +35,7 @@ impl TextTransformerConfig {
     /// When sizes do not fit together.
     pub fn init(&self, n_vocab: usize, init: &mut Initializer) -> Result<TextTransformer, ConfigError> {
         let d_model = self.transformer.d_model;
-        if self.max_tokens == 0 || n_vocab == 0 {
-            return Err(ConfigError::new(format!(
-                "a text encoder needs room for a token and a vocabulary, got max_tokens {} and {n_vocab} token ids",
-                self.max_tokens
-            )));
-        }
+        check_room(n_vocab, self.max_tokens)?;
         Ok(TextTransformer {
             embedding: Embedding::new(n_vocab, d_model, init),
             positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
@@ -80,10 +76,6 @@ impl TextTransformer {
     pub fn forward(&self, input: &TextInput) -> TokenSequence {
         let tokens = add_positions(self.embedding.forward(input.ids.clone()), &self.positions);
         let mask = AttentionMask::bidirectional(Some(input.is_pad.clone()));
-        TokenSequence {
-            tokens: self.transformer.forward(tokens, &mask),
-            is_pad: input.is_pad.clone(),
-            modality: Modality::Text,
-        }
+        TokenSequence::new(self.transformer.forward(tokens, &mask), input.is_pad.clone(), Modality::Text)
     }
 }

@@ -2,17 +2,20 @@
 
 use burn::module::{Module, Param};
 use burn::prelude::*;
+use burn::tensor::Distribution;
 use serde::{Deserialize, Serialize};
 
+use super::check_side;
+use super::pooling::{AttentionPooling, VisionPooling};
+use super::positions::interpolated;
 use crate::input::ImageInput;
 use crate::layers::convolution::{ConvolutionBlock, ConvolutionConfig, ResidualBlock};
 use crate::layers::cost::{self, CostTree};
-use crate::layers::embedding::add_positions;
-use crate::layers::initializer::Initializer;
+use crate::layers::initializer::{Initializer, WeightDistribution};
 use crate::layers::linear::Linear;
 use crate::layers::ops::{self, AttentionMask};
-use crate::layers::transformer::{Transformer, TransformerConfig};
-use crate::{ConfigError, Modality, TokenSequence};
+use crate::layers::transformer::{BlockConfig, Transformer, TransformerConfig};
+use crate::{ConfigError, Modality, Preset, TokenSequence};
 
 /// Sizes of a [`Vit`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +25,17 @@ pub struct VitConfig {
     pub stem: VisionStem,
     /// The blocks.
     pub transformer: TransformerConfig,
+    /// What stands for a picture as a whole; the mean of its tokens if left out.
+    #[serde(default, skip_serializing_if = "VisionPooling::is_mean")]
+    pub pooling: VisionPooling,
+    /// Share of a picture's tokens that training leaves out, others each time (Li et al. 2023, "Scaling language-image
+    /// pre-training via masking"). They count as padding, so do not combine it with predicting masked patches.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub patch_dropout: f64,
+}
+
+fn is_zero(rate: &f64) -> bool {
+    *rate == 0.0
 }
 
 /// How pixels become tokens.
@@ -55,7 +69,14 @@ impl VitConfig {
                 StemStage { channels: 8, blocks: 1 },
             ]),
             transformer: TransformerConfig::tiny(),
+            pooling: VisionPooling::default(),
+            patch_dropout: 0.0,
         }
+    }
+
+    /// A token that stands for the whole, or none.
+    fn n_class(&self) -> usize {
+        usize::from(self.pooling == VisionPooling::Class)
     }
 
     /// Side of the square of pixels behind one token.
@@ -72,9 +93,11 @@ impl VitConfig {
     /// When sizes do not fit together.
     pub fn init(&self, side: usize, init: &mut Initializer) -> Result<Vit, ConfigError> {
         let patch_side = self.patch_side();
-        if patch_side == 0 || side == 0 || !side.is_multiple_of(patch_side) {
+        check_side(side, patch_side)?;
+        if !(0.0..1.0).contains(&self.patch_dropout) {
             return Err(ConfigError::new(format!(
-                "the picture's side must be a multiple of the patch's, got side {side} and patch {patch_side}"
+                "patch_dropout must be at least 0 and less than 1, got {}",
+                self.patch_dropout
             )));
         }
         if matches!(&self.stem, VisionStem::Convolutions(stages) if stages.iter().any(|stage| stage.channels == 0))
@@ -104,9 +127,13 @@ impl VitConfig {
         Ok(Vit {
             stem,
             projection: Linear::new(d_patch, d_model, init),
-            positions: init.truncated_normal([n_tokens, d_model], 0.02),
+            positions: init.truncated_normal([self.n_class() + n_tokens, d_model], 0.02),
             transformer: self.transformer.init(init)?,
+            class: (self.n_class() > 0).then(|| init.truncated_normal([d_model], 0.02)),
+            pooling: (self.pooling == VisionPooling::Attention)
+                .then(|| AttentionPooling::new(&self.transformer, init)),
             patch_side,
+            patch_dropout: self.patch_dropout,
         })
     }
 
@@ -130,8 +157,17 @@ impl VitConfig {
         let n_tokens = (side / self.patch_side().max(1)).pow(2);
         let shape = [n_tokens, d_model];
         parts.push(CostTree::leaf("projection", &shape, cost::linear(n_tokens, d_patch, d_model, true)));
-        parts.push(CostTree::leaf("positions", &shape, cost::table(n_tokens, d_model)));
-        parts.push(self.transformer.cost(n_tokens));
+        let n_class = self.n_class();
+        parts.push(CostTree::leaf("positions", &shape, cost::table(n_class + n_tokens, d_model)));
+        parts.push(self.transformer.cost(n_class + n_tokens));
+        match self.pooling {
+            VisionPooling::Mean => {}
+            VisionPooling::Class => parts.push(CostTree::leaf("class", &[d_model], cost::table(1, d_model))),
+            VisionPooling::Attention => {
+                let pooling = AttentionPooling::cost(&self.transformer, n_tokens);
+                parts.push(CostTree::leaf("pooling", &[d_model], pooling));
+            }
+        }
         CostTree::of("vit", &shape, parts)
     }
 }
@@ -143,7 +179,10 @@ pub struct Vit {
     projection: Linear,
     positions: Param<Tensor<2>>,
     transformer: Transformer,
+    class: Option<Param<Tensor<1>>>,
+    pooling: Option<AttentionPooling>,
     patch_side: usize,
+    patch_dropout: f64,
 }
 
 #[derive(Module, Debug)]
@@ -160,32 +199,107 @@ impl Stage {
 }
 
 impl Vit {
+    /// Positions are interpolated where the picture has another size than the encoder was made for.
+    ///
     /// # Shapes
     /// `[batch, height, width, 3]` -> `[batch, n_tokens, d_model]`, with
     /// `n_tokens = (height / patch_side) * (width / patch_side)`
     ///
     /// # Panics
-    /// When the picture has another size than the encoder was made for.
+    /// When the patches do not divide the picture.
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
         let pixels = input.pixels.clone();
-        let [batch, _, _, _] = pixels.dims();
+        let ([batch, height, width, _], patch_side) = (pixels.dims(), self.patch_side);
+        assert!(
+            height.is_multiple_of(patch_side) && width.is_multiple_of(patch_side),
+            "a picture of {height} x {width} pixels, expected multiples of the patch's side {patch_side}"
+        );
         let map = if self.stem.is_empty() {
-            ops::unfold(pixels, [self.patch_side; 2], [self.patch_side; 2], [0, 0])
+            ops::unfold(pixels, [patch_side; 2], [patch_side; 2], [0, 0])
         } else {
             self.stem.iter().fold(pixels, |map, stage| stage.forward(map))
         };
-        let [_, height, width, channels] = map.dims();
-        let n_tokens = height * width;
-        let [n_positions, _] = self.positions.dims();
-        assert!(
-            height == width && n_tokens == n_positions,
-            "a picture of {height} x {width} tokens, expected a square of {n_positions}"
-        );
+        let [_, rows, columns, channels] = map.dims();
+        let n_tokens = rows * columns;
         let tokens = self.projection.forward(map.reshape([batch, n_tokens, channels]));
-        let tokens = self
-            .transformer
-            .forward(add_positions(tokens, &self.positions), &AttentionMask::bidirectional(None));
-        let is_pad = Tensor::<2, Bool>::full([batch, n_tokens], false, &tokens.device());
-        TokenSequence { tokens, is_pad, modality: Modality::Image }
+        let tokens = self.placed(tokens, [rows, columns]);
+        let is_pad = self.left_out([batch, n_tokens], &tokens.device());
+        let n_class = tokens.dims()[1] - n_tokens;
+        let mask = is_pad.clone().map(|is_pad| match n_class {
+            0 => is_pad,
+            _ => Tensor::cat(vec![Tensor::full([batch, n_class], false, &is_pad.device()), is_pad], 1),
+        });
+        let tokens = self.transformer.forward(tokens, &AttentionMask::bidirectional(mask));
+        let class = (n_class > 0).then(|| tokens.clone().narrow(1, 0, 1).squeeze_dim::<2>(1));
+        let tokens = if n_class > 0 { tokens.narrow(1, n_class, n_tokens) } else { tokens };
+        let pooled = self.pooling.as_ref().map(|pooling| pooling.forward(tokens.clone(), is_pad.clone()));
+        let sequence = match is_pad {
+            Some(is_pad) => TokenSequence::new(tokens, is_pad, Modality::Image),
+            None => TokenSequence::whole(tokens, Modality::Image),
+        };
+        TokenSequence { summary: class.or(pooled), ..sequence }
+    }
+
+    /// Adds positions, and the class token where there is one, in front.
+    fn placed(&self, tokens: Tensor<3>, grid: [usize; 2]) -> Tensor<3> {
+        let [batch, _, d_model] = tokens.dims();
+        let positions = self.positions.val();
+        let n_class = usize::from(self.class.is_some());
+        let n_places = positions.dims()[0] - n_class;
+        let places =
+            interpolated(positions.clone().narrow(0, n_class, n_places), [n_places.isqrt(); 2], grid);
+        let tokens = tokens + places.unsqueeze::<3>();
+        let Some(class) = &self.class else { return tokens };
+        let class = class.val().unsqueeze::<2>() + positions.narrow(0, 0, n_class);
+        Tensor::cat(vec![class.reshape([1, 1, d_model]).repeat_dim(0, batch), tokens], 1)
+    }
+
+    /// The tokens that this step does without, in training: as many of each picture, at least one less than all.
+    ///
+    /// # Shapes
+    /// -> `[batch, n_tokens]`, true = left out
+    fn left_out(&self, [batch, n_tokens]: [usize; 2], device: &Device) -> Option<Tensor<2, Bool>> {
+        let n_dropped = (self.patch_dropout * n_tokens as f64).round() as usize;
+        let n_dropped = n_dropped.min(n_tokens.saturating_sub(1));
+        if n_dropped == 0 || !device.is_autodiff() {
+            return None;
+        }
+        let draws = Tensor::<2>::random([batch, n_tokens], Distribution::Uniform(0.0, 1.0), device);
+        let draws = draws.into_data().iter::<f32>().collect::<Vec<_>>();
+        let mut left_out = vec![false; batch * n_tokens];
+        for (draws, left_out) in draws.chunks_exact(n_tokens).zip(left_out.chunks_exact_mut(n_tokens)) {
+            let mut order: Vec<usize> = (0..n_tokens).collect();
+            order.sort_by(|&a, &b| draws[a].total_cmp(&draws[b]));
+            order[..n_dropped].iter().for_each(|&token| left_out[token] = true);
+        }
+        Some(Tensor::from_data(TensorData::new(left_out, [batch, n_tokens]), device))
+    }
+}
+
+impl Preset for VitConfig {
+    const PRESETS: &'static [&'static str] =
+        &["Ti/16", "S/16", "S/32", "B/16", "B/32", "L/14", "L/16", "H/14"];
+
+    /// `B`, `L` and `H` of Dosovitskiy et al. 2021, table 1; `Ti` and `S` of Touvron et al. 2021, "Training data-efficient
+    /// image transformers", table 1; with a class token.
+    fn preset(name: &str) -> Option<Self> {
+        Self::PRESETS.iter().find(|known| **known == name)?;
+        let (size, side) = name.split_once('/')?;
+        let [d_model, depth, n_heads] = match size {
+            "Ti" => [192, 12, 3],
+            "S" => [384, 12, 6],
+            "B" => [768, 12, 12],
+            "L" => [1024, 24, 16],
+            "H" => [1280, 32, 16],
+            _ => return None,
+        };
+        let weights = WeightDistribution::TruncatedNormal(0.02);
+        let block = BlockConfig { norm_epsilon: 1e-6, weights, ..BlockConfig::default() };
+        Some(Self {
+            stem: VisionStem::Patch(side.parse().ok()?),
+            transformer: TransformerConfig::new(d_model, depth, n_heads).with_block(block),
+            pooling: VisionPooling::Class,
+            patch_dropout: 0.0,
+        })
     }
 }

@@ -3,6 +3,8 @@
 mod audio;
 mod config;
 mod parameters;
+mod presets;
+mod reference;
 mod text;
 mod vision;
 
@@ -84,7 +86,15 @@ fn projected(sequence: &TokenSequence) -> Tensor<1> {
     let weights = TensorData::new(weights, [batch, n_tokens, d_model]);
     let weights = Tensor::<3>::from_data(weights, &sequence.tokens.device());
     let is_pad = sequence.is_pad.clone().reshape([batch, n_tokens, 1]).expand([batch, n_tokens, d_model]);
-    (sequence.tokens.clone() * weights).mask_fill(is_pad, 0.0).sum()
+    let whole = match &sequence.summary {
+        Some(summary) => {
+            let weights = (0..batch * d_model).map(|place| noise(98, place)).collect::<Vec<_>>();
+            let weights = TensorData::new(weights, [batch, d_model]);
+            (summary.clone() * Tensor::from_data(weights, &summary.device())).sum()
+        }
+        None => Tensor::zeros([1], &sequence.tokens.device()),
+    };
+    (sequence.tokens.clone() * weights).mask_fill(is_pad, 0.0).sum() + whole
 }
 
 fn outputs_have_the_documented_shape_and_are_finite<K: Kind>() {

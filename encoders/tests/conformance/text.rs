@@ -4,7 +4,10 @@ use burn::prelude::*;
 use triptych_datasets::batch::TextBatch;
 use triptych_encoders::layers::cost::CostTree;
 use triptych_encoders::layers::initializer::Initializer;
-use triptych_encoders::text::{TextEncoder, TextEncoderConfig, TextTransformerConfig};
+use triptych_encoders::layers::transformer::TransformerConfig;
+use triptych_encoders::text::{
+    BertConfig, CausalTextConfig, LstmConfig, TextEncoder, TextEncoderConfig, TextTransformerConfig,
+};
 use triptych_encoders::{Modality, TextInput, TokenSequence};
 
 use crate::{Kind, Row, conformance, noise};
@@ -18,8 +21,14 @@ impl Kind for Text {
     type Encoder = TextEncoder;
     const MODALITY: Modality = Modality::Text;
 
+    /// With and without what is optional.
     fn registry() -> Vec<(&'static str, TextEncoderConfig)> {
-        TextEncoderConfig::registry()
+        let mut registry = TextEncoderConfig::registry();
+        let bert = BertConfig { n_segments: 0, ..BertConfig::tiny() };
+        registry.push(("bert without segments", TextEncoderConfig::Bert(bert)));
+        let gpt2 = CausalTextConfig { transformer: TransformerConfig::tiny(), ..CausalTextConfig::tiny() };
+        registry.push(("causal with learned positions", TextEncoderConfig::Causal(gpt2)));
+        registry
     }
 
     fn d_model(config: &TextEncoderConfig) -> usize {
@@ -75,4 +84,9 @@ fn sizes_that_do_not_fit_are_refused() {
     sizes.transformer.n_heads = 3;
     let error = sizes.init(N_VOCAB, init).expect_err("16 is no multiple of 3");
     assert!(error.to_string().contains("d_model 16, n_heads 3"), "{error}");
+    let pre_norm = BertConfig { transformer: TransformerConfig::tiny(), ..BertConfig::tiny() };
+    let error = pre_norm.init(N_VOCAB, init).expect_err("another model").to_string();
+    assert!(error.contains("expected block.norm_first = false, got true"), "{error}");
+    let odd = LstmConfig { d_model: 15, depth: 1 }.init(N_VOCAB, init).expect_err("two directions");
+    assert!(odd.to_string().contains("an even d_model, got d_model 15"), "{odd}");
 }

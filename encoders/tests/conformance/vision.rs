@@ -4,7 +4,10 @@ use burn::prelude::*;
 use triptych_datasets::batch::ImageBatch;
 use triptych_encoders::layers::cost::CostTree;
 use triptych_encoders::layers::initializer::Initializer;
-use triptych_encoders::vision::{VisionEncoder, VisionEncoderConfig, VisionStem, VitConfig};
+use triptych_encoders::layers::map_norm::MapNormKind;
+use triptych_encoders::vision::{
+    ResNetConfig, VisionEncoder, VisionEncoderConfig, VisionPooling, VisionStem, VitConfig,
+};
 use triptych_encoders::{ImageInput, Modality, TokenSequence};
 
 use crate::{Kind, Row, conformance, noise};
@@ -18,10 +21,19 @@ impl Kind for Vision {
     type Encoder = VisionEncoder;
     const MODALITY: Modality = Modality::Image;
 
-    /// With every stem.
+    /// With every stem, pooling and normalisation.
     fn registry() -> Vec<(&'static str, VisionEncoderConfig)> {
         let mut registry = VisionEncoderConfig::registry();
         registry.push(("vit over patches", VisionEncoderConfig::Vit(over_patches())));
+        for (name, pooling) in [
+            ("vit with a class token", VisionPooling::Class),
+            ("vit pooled by attention", VisionPooling::Attention),
+        ] {
+            registry.push((name, VisionEncoderConfig::Vit(VitConfig { pooling, ..over_patches() })));
+        }
+        let bottleneck =
+            ResNetConfig { is_bottleneck: true, norm: MapNormKind::Frozen, ..ResNetConfig::tiny() };
+        registry.push(("resnet of bottlenecks", VisionEncoderConfig::ResNet(bottleneck)));
         registry
     }
 
@@ -82,12 +94,45 @@ fn tokens_stand_row_by_row_for_their_patches() {
 }
 
 #[test]
-#[should_panic(expected = "expected a square of")]
-fn a_picture_of_another_size_is_not_encoded() {
+fn pictures_of_other_sizes_are_encoded() {
     let device = Device::flex();
-    let (_, config) = VisionEncoderConfig::registry().remove(0);
-    let encoder = Vision::init(&config, &mut Initializer::new(1, &device));
-    encoder.forward(&input(&[Row { seed: 1, length: 1 }], SIDE / 2, &device));
+    for (name, config) in Vision::registry() {
+        let encoder = Vision::init(&config, &mut Initializer::new(1, &device));
+        let picture = input(&[Row { seed: 1, length: 1 }], 2 * SIDE, &device).pixels;
+        let wide = picture.narrow(1, 0, SIDE);
+        let tokens = encoder.forward(&ImageInput { pixels: wide }).tokens;
+        let n_tokens = 2 * (SIDE / config.patch_side()).pow(2);
+        assert_eq!(tokens.dims(), [1, n_tokens, config.d_model()], "{name}");
+        assert!(tokens.into_data().iter::<f32>().all(f32::is_finite), "{name}");
+    }
+}
+
+#[test]
+#[should_panic(expected = "a picture of 18 x 18 pixels, expected multiples of the patch's side 4")]
+fn a_picture_that_the_patches_do_not_divide_is_not_encoded() {
+    let device = Device::flex();
+    let encoder = Vision::init(&VisionEncoderConfig::Vit(over_patches()), &mut Initializer::new(1, &device));
+    encoder.forward(&input(&[Row { seed: 1, length: 1 }], SIDE + 2, &device));
+}
+
+#[test]
+fn patch_dropout_leaves_out_as_many_tokens_of_each_picture_in_training_alone() {
+    let sizes = VitConfig { patch_dropout: 0.5, pooling: VisionPooling::Class, ..over_patches() };
+    let config = VisionEncoderConfig::Vit(sizes);
+    let n_left_out = |device: &Device, seed: u64| {
+        let encoder = Vision::init(&config, &mut Initializer::new(1, device));
+        let rows = [1, 2, 3].map(|seed| Row { seed, length: 1 });
+        device.seed(seed);
+        let output = encoder.forward(&input(&rows, SIDE, device));
+        assert!(output.pooled().into_data().iter::<f32>().all(f32::is_finite));
+        output.is_pad.into_data().iter::<bool>().collect::<Vec<_>>()
+    };
+    let training = Device::flex().autodiff();
+    let drawn = n_left_out(&training, 5);
+    for row in drawn.chunks_exact(16) {
+        assert_eq!(row.iter().filter(|left_out| **left_out).count(), 8);
+    }
+    assert!(n_left_out(&Device::flex(), 5).iter().all(|left_out| !left_out));
 }
 
 #[test]
@@ -95,7 +140,19 @@ fn sides_that_patches_do_not_divide_are_refused() {
     for (_, config) in Vision::registry() {
         let error = config
             .init(SIDE + 2, &mut Initializer::new(1, &Device::flex()))
-            .expect_err("18 is no multiple of 4");
-        assert!(error.to_string().contains("side 18 and patch 4"), "{error}");
+            .expect_err("18 is a multiple of none");
+        let expected = format!("side 18 and patch {}", config.patch_side());
+        assert!(error.to_string().contains(&expected), "{error}");
     }
+}
+
+#[test]
+fn stages_that_do_not_fit_are_refused() {
+    let init = &mut Initializer::new(1, &Device::flex());
+    let odd = ResNetConfig { norm: MapNormKind::Group(3), ..ResNetConfig::tiny() };
+    let error = odd.init(SIDE, init).expect_err("3 divides neither 4 nor 8").to_string();
+    assert!(error.contains("got 3 groups and 4 channels"), "{error}");
+    let uneven = ResNetConfig { depths: vec![1], ..ResNetConfig::tiny() };
+    let error = uneven.init(SIDE, init).expect_err("a depth is missing").to_string();
+    assert!(error.contains("got channels [4, 8] and depths [1]"), "{error}");
 }

@@ -2,7 +2,10 @@
 """Runs the program's front ends and their peers in turn on one core; writes raw.csv and summary.md.
 
     cargo build --release -p triptych-datasets --example front_ends
-    python3 compare.py target/release/examples/front_ends INPUTS     # a folder for the inputs, made if missing
+    python3 compare.py target/release/examples/front_ends INPUTS PYTHON [WORK]
+
+INPUTS is a folder for the inputs, made if missing; PYTHON an interpreter with Pillow 11.3, as this one has Pillow 13. WORK
+does only what has it in its name, and keeps the other lines of both files.
 """
 
 import csv
@@ -23,7 +26,7 @@ WORK = [
     ("log-mel, 80 bands, 30 s", 80, "sound.npy", 20, "log-mel", ["whisper", "torchaudio-log-mel"]),
     ("log-mel, 128 bands, 30 s", 128, "sound.npy", 20, "log-mel", ["whisper", "torchaudio-log-mel"]),
     ("fbank, 80 bands, 30 s", 80, "sound.npy", 20, "fbank", ["torchaudio-fbank"]),
-    *[(f"JPEG {name[:-4]} to 224", 224, name, 20, "picture", ["pillow"]) for name in PICTURES],
+    *[(f"JPEG {name[:-4]} to 224", 224, name, 20, "picture", ["pillow-13", "pillow-11"]) for name in PICTURES],
 ]
 
 
@@ -34,18 +37,29 @@ def run(command, size, repeats, path, out):
     return [float(line) for line in done.stdout.split()]
 
 
+def read(path):
+    with open(path, newline="") as file:
+        return [tuple(row) for row in csv.reader(file)]
+
+
 def main():
-    program, inputs = sys.argv[1], pathlib.Path(sys.argv[2])
+    program, inputs, python_11, only = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3], "".join(sys.argv[4:])
     peers = [sys.executable, str(HERE / "peers.py")]
+    peers_11 = [python_11, str(HERE / "peers.py")]
     if not (inputs / "sound.npy").exists():
         subprocess.run([*peers, "inputs", str(inputs)], check=True)
     rows, lines = [], []
     with tempfile.TemporaryDirectory() as folder:
         for work, size, name, repeats, ours, others in WORK:
+            if only not in work:
+                rows += [row for row in read(HERE / "raw.csv") if row[0] == work]
+                lines += [line for line in (HERE / "summary.md").read_text().splitlines() if line[2:].startswith(work)]
+                continue
             found = {}
             for round_idx in range(ROUNDS):
                 for who in ["triptych", *others]:
-                    command = [program, ours] if who == "triptych" else [*peers, who]
+                    command = [*(peers_11 if who == "pillow-11" else peers), who]
+                    command = [program, ours] if who == "triptych" else command
                     out = pathlib.Path(folder) / f"{who}.npy"
                     times = run(command, size, repeats, inputs / name, out)
                     found.setdefault(who, []).extend(times)

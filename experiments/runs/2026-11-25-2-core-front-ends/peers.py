@@ -2,7 +2,7 @@
 """The same work by openai-whisper, torchaudio and Pillow, and the inputs for all of them.
 
     peers.py inputs FOLDER
-    peers.py PEER SIZE REPEATS INPUT OUT.npy      # whisper, torchaudio-log-mel, torchaudio-fbank, pillow
+    peers.py PEER SIZE REPEATS INPUT OUT.npy      # whisper, torchaudio-log-mel, torchaudio-fbank, pillow-VERSION
 
 Prints the milliseconds of each repeat, a line each, and writes what came out last.
 """
@@ -76,11 +76,14 @@ def sound(peer, size, repeats, path):
         return timed(repeats, log_mel).T.numpy()
 
 
-def picture(size, repeats, path):
+def picture(peer, size, repeats, path):
     import io
 
+    import PIL
     from PIL import Image
 
+    if not PIL.__version__.startswith(peer.removeprefix("pillow-") + "."):
+        sys.exit(f"expected {peer}, got Pillow {PIL.__version__}")
     data = pathlib.Path(path).read_bytes()
 
     def work():
@@ -95,7 +98,7 @@ def main():
         return inputs(pathlib.Path(sys.argv[2]))
     peer, size, repeats, path, out = sys.argv[1:]
     size, repeats = int(size), int(repeats)
-    made = picture(size, repeats, path) if peer == "pillow" else sound(peer, size, repeats, path)
+    made = picture(peer, size, repeats, path) if peer.startswith("pillow") else sound(peer, size, repeats, path)
     np.save(out, np.ascontiguousarray(made))
 
 

@@ -4,6 +4,7 @@ use miette::IntoDiagnostic;
 use serde_json::{Value, json};
 use triptych_datasets::corpora::CORPORA;
 use triptych_encoders::audio::AudioEncoderConfig;
+use triptych_encoders::pretrained::families::FAMILIES;
 use triptych_encoders::text::TextEncoderConfig;
 use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::metrics::METRICS;
@@ -12,7 +13,7 @@ use triptych_tasks::objectives::OBJECTIVES;
 use crate::configuration::built_in_configs;
 use crate::diagnostic::print;
 
-/// List what there is to choose from: experiments, encoders, objectives, corpora, metrics
+/// List what there is to choose from: experiments, encoders, published models, objectives, corpora, metrics
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,6 +39,7 @@ const REGISTRIES: &[Registry] = &[
     Registry { name: "experiments", entries: experiments },
     Registry { name: "corpora", entries: corpora },
     Registry { name: "encoders", entries: encoders },
+    Registry { name: "published", entries: published },
     Registry { name: "objectives", entries: objectives },
     Registry { name: "metrics", entries: metrics },
 ];
@@ -56,6 +58,10 @@ fn encoders() -> Vec<(String, String)> {
     let audio = AudioEncoderConfig::registry().into_iter().map(|(name, _)| ("audio", name));
     let all = text.chain(vision).chain(audio);
     all.map(|(modality, name)| (format!("{modality}.{name}"), format!("[model.{modality}.{name}]"))).collect()
+}
+
+fn published() -> Vec<(String, String)> {
+    FAMILIES.iter().map(|family| (family.name.to_owned(), family.about.to_owned())).collect()
 }
 
 fn objectives() -> Vec<(String, String)> {

@@ -13,10 +13,13 @@ mod completions;
 mod config;
 mod data;
 mod evaluate;
+mod index;
 mod list;
+mod listening;
 mod model;
 mod options;
 mod outcomes;
+mod phrases;
 mod quickstart;
 mod report;
 mod score;
@@ -57,6 +60,7 @@ enum Command {
     Caption(caption::Args),
     Transcribe(transcribe::Args),
     Search(search::Args),
+    Index(index::Args),
     Score(score::Args),
     Data(data::Args),
     Model(model::Args),
@@ -76,6 +80,7 @@ impl Command {
             Command::Caption(args) => Some(args.compute.device),
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
+            Command::Index(args) => args.device(),
             Command::Report(_)
             | Command::Score(_)
             | Command::Data(_)
@@ -96,6 +101,7 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Transcribe(args) => transcribe::run(args),
             Command::Search(args) => search::run(args),
+            Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),
             Command::Model(args) => model::run(args),

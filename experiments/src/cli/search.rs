@@ -52,7 +52,7 @@ pub(crate) struct Args {
 
 /// A part of a corpus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Part {
+pub(super) enum Part {
     Test,
     Validation,
     Train,
@@ -60,7 +60,7 @@ enum Part {
 }
 
 impl Part {
-    fn selection(self) -> Selection {
+    pub(super) fn selection(self) -> Selection {
         match self {
             Part::Test => Selection::of_split(Split::Test),
             Part::Validation => Selection::of_split(Split::Validation),
@@ -126,7 +126,11 @@ fn table(found: &[Found<'_>]) -> String {
 }
 
 /// The embedding of the query: a file where there is one of that path, else words.
-fn embed_query(run: &TrainedRun, inference: &Inference<'_>, query: &str) -> miette::Result<Vec<f32>> {
+pub(super) fn embed_query(
+    run: &TrainedRun,
+    inference: &Inference<'_>,
+    query: &str,
+) -> miette::Result<Vec<f32>> {
     let path = Path::new(query);
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let is_file = path.is_file() || FILE_ENDINGS.contains(&ending.as_str());
@@ -136,6 +140,7 @@ fn embed_query(run: &TrainedRun, inference: &Inference<'_>, query: &str) -> miet
             .map_err(|error| miette::miette!("{}: {error}", path.display()))?;
         match media {
             Media::Picture(pixels) => {
+                run.require(Modality::Image)?;
                 batch_of_pictures(vec![pixels], transform.side).map(|batch| inference.embed_images(&batch))
             }
             Media::Recording(recording) => {

@@ -1,22 +1,34 @@
 //! `triptych transcribe`: writes down what recordings say.
 
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use triptych_datasets::audio::AudioPipeline;
 use triptych_encoders::Modality;
+use triptych_tasks::decode::BeamSearch;
+use triptych_tasks::decode::ctc::TimedWord;
 
+use super::listening::{Listener, ListeningOptions};
 use super::options::Compute;
 use super::outcomes::Outcomes;
-use crate::evaluate::{batch_of_recordings, read_recording};
+use crate::diagnostic::UsageError;
+use crate::evaluate::{InferenceError, Manner, batch_of_recordings, read_recording};
 use crate::run::trained::TrainedRun;
+
+/// Log-mel frames are 10 ms apart.
+const FRAME_S: f64 = 0.01;
+/// Texts that a search by CTC keeps if nothing else is said.
+const CTC_BEAMS: usize = 32;
 
 /// Write down what recordings say
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   triptych transcribe runs/quickstart hello.wav
-  triptych transcribe runs/quickstart *.wav --json | jq -r '.[].text'")]
+  triptych transcribe runs/quickstart *.wav --json | jq -r '.[].text'
+  triptych transcribe runs/quickstart hello.wav --timestamps
+  triptych transcribe runs/quickstart hello.wav --lm words.arpa --hot-words names.txt --n-best 5")]
 pub(crate) struct Args {
     /// The run whose model to use
     run: PathBuf,
@@ -26,16 +38,52 @@ pub(crate) struct Args {
     /// Print a JSON list of objects
     #[arg(long)]
     json: bool,
+    /// Say when each word is said, as CTC hears it
+    #[arg(long)]
+    timestamps: bool,
+    /// Texts kept at each step; the config's `evaluate.n_beams` if not given, 32 by CTC
+    #[arg(long, value_name = "N")]
+    beam: Option<usize>,
+    /// Texts to give for each recording
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    n_best: usize,
+    #[command(flatten)]
+    listening: ListeningOptions,
     #[command(flatten)]
     pub(crate) compute: Compute,
+}
+
+/// A transcript, however it was found.
+struct Transcript {
+    ids: Vec<u32>,
+    confidence: f64,
+    score: f64,
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
     let run = TrainedRun::open(&args.run, args.compute.device)?;
     run.require(Modality::Audio)?;
+    let is_by_ctc = args.listening.is_by_ctc();
+    if (is_by_ctc || args.timestamps) && run.model.ctc.is_none() {
+        let message = format!("the model of {} has no CTC head", args.run.display());
+        return Err(UsageError { message, hint: None }.into());
+    }
+    for (option, value) in [("--beam", args.beam.unwrap_or(1)), ("--n-best", args.n_best)] {
+        if value == 0 {
+            return Err(
+                UsageError { message: format!("{option}: expected at least 1, got 0"), hint: None }.into()
+            );
+        }
+    }
+    let listener = args.listening.open(&run.tokenizer)?;
     let inference = run.inference();
     let pipeline = AudioPipeline::new(&run.config.data.audio);
     let max_s = run.config.data.audio.max_s;
+    let per_token = run.config.model.audio.as_ref().map_or(1, |audio| audio.frames_per_token());
+    let token_s = per_token as f64 * FRAME_S;
+    let n_beams =
+        args.beam.unwrap_or(if is_by_ctc { CTC_BEAMS } else { run.config.evaluate.n_beams }.max(args.n_best));
+    let manner = Manner::Search(BeamSearch { n_best: args.n_best, ..BeamSearch::new(n_beams) });
     let mut outcomes = Outcomes::new(args.json);
     for paths in args.recordings.chunks(run.config.evaluate.batch_size) {
         let (mut usable, mut recordings) = (Vec::new(), Vec::new());
@@ -56,15 +104,110 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
             }
         }
         let Some(batch) = batch_of_recordings(recordings) else { continue };
-        for ((path, duration_s), perceived) in usable.into_iter().zip(inference.sounds(&batch)) {
-            let details = json!({
-                "confidence": perceived.confidence,
-                "by_ctc": perceived.by_ctc,
-                "duration_s": duration_s,
-                "heard_s": duration_s.min(max_s),
+        let heard = inference.hear(&batch);
+        let mut written =
+            if is_by_ctc { Vec::new() } else { inference.write(&heard.encoded, &[""; 0], &manner, None)? }
+                .into_iter();
+        for (row, (path, duration_s)) in usable.into_iter().enumerate() {
+            let labels = heard.labels.as_ref().map(|rows| rows[row].as_slice());
+            let transcripts = match (written.next(), labels) {
+                (Some(texts), _) => Ok(texts
+                    .into_iter()
+                    .map(|text| Transcript {
+                        confidence: f64::from(text.confidence()),
+                        score: text.score,
+                        ids: text.ids,
+                    })
+                    .collect::<Vec<_>>()),
+                (None, Some(labels)) => listener.search(labels, n_beams, args.n_best).map(|found| {
+                    let n_frames = (labels.len() / run.tokenizer.n_tokens()) as f64;
+                    found
+                        .into_iter()
+                        .map(|text| Transcript {
+                            confidence: text.acoustic / n_frames,
+                            score: text.score,
+                            ids: text.ids,
+                        })
+                        .collect()
+                }),
+                (None, None) => Ok(Vec::new()),
+            };
+            let transcripts = match transcripts {
+                Ok(transcripts) => transcripts,
+                Err(error) => {
+                    outcomes.failed(path, &InferenceError::from(error));
+                    continue;
+                }
+            };
+            let by_ctc =
+                labels.map(|labels| inference.best_path(labels)).transpose().map_err(InferenceError::from)?;
+            let by_ctc = by_ctc.map(|decoded| run.tokenizer.decode(&decoded.ids));
+            let alternatives = transcripts.iter().map(|transcript| {
+                let timed = labels.filter(|_| args.timestamps);
+                let timed =
+                    timed.and_then(|labels| timed_words(path, &listener, labels, &transcript.ids, token_s));
+                (transcript, run.tokenizer.decode(&transcript.ids), timed)
             });
-            outcomes.done(path, &perceived.written, details)?;
+            let alternatives = alternatives.collect::<Vec<_>>();
+            let described = |(transcript, text, timed): &(&Transcript, String, Option<Vec<TimedWord>>)| {
+                let mut described =
+                    json!({"text": text, "confidence": transcript.confidence, "score": transcript.score});
+                if args.timestamps {
+                    described["words"] = words_json(timed.as_deref());
+                }
+                described
+            };
+            for (transcript, text, timed) in alternatives.iter().take(if args.json { 1 } else { args.n_best })
+            {
+                let mut details = json!({
+                    "confidence": transcript.confidence,
+                    "by_ctc": by_ctc,
+                    "duration_s": duration_s,
+                    "heard_s": duration_s.min(max_s),
+                });
+                if args.timestamps {
+                    details["words"] = words_json(timed.as_deref());
+                }
+                if args.n_best > 1 {
+                    details["n_best"] = alternatives.iter().map(described).collect();
+                }
+                let lines = timed.as_deref().filter(|_| !args.json).map(lines).unwrap_or_default();
+                outcomes.done(path, &format!("{text}{lines}"), details)?;
+            }
         }
     }
     outcomes.conclude()
+}
+
+/// When the words of a transcript are said. A text that has no alignment is told with a warning: it is still what was written.
+fn timed_words(
+    path: &Path,
+    listener: &Listener,
+    labels: &[f32],
+    ids: &[u32],
+    token_s: f64,
+) -> Option<Vec<TimedWord>> {
+    listener
+        .time(labels, ids, token_s)
+        .inspect_err(|error| eprintln!("warning: {}: no timestamps: {error}", path.display()))
+        .ok()
+}
+
+/// `null` where there is no alignment.
+fn words_json(timed: Option<&[TimedWord]>) -> Value {
+    let word = |word: &TimedWord| {
+        json!({
+            "text": word.text, "start_s": word.start_s, "end_s": word.end_s, "confidence": word.confidence,
+        })
+    };
+    timed.map_or(Value::Null, |words| words.iter().map(word).collect())
+}
+
+/// A line a word.
+fn lines(words: &[TimedWord]) -> String {
+    words.iter().fold(String::new(), |mut lines, word| {
+        // writing into a string cannot fail
+        let _ = write!(lines, "\n{:8.2} {:8.2}  {}", word.start_s, word.end_s, word.text);
+        lines
+    })
 }

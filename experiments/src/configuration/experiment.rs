@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use triptych_datasets::audio::AudioTransform;
+use triptych_datasets::audio::{AudioTransform, Features};
 use triptych_datasets::corpora::emoji::EmojiOptions;
 use triptych_datasets::image::ImageTransform;
 use triptych_datasets::loader::{Fill, LengthOf, LoaderConfig, OnBad, Selection, TextChoice, TextOptions};
+use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
+use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -70,6 +72,10 @@ pub struct DataConfig {
     /// What a picture becomes.
     #[serde(default = "small_pictures")]
     pub image: ImageTransform,
+    /// Blends each picture of a batch with another one, by shares drawn from Beta(alpha, alpha): this alpha. The contrastive
+    /// objectives then aim at both of its counterparts; others that need pictures have no target for such a blend.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub image_mixup: f64,
     /// What a sound becomes.
     #[serde(default)]
     pub audio: AudioTransform,
@@ -79,6 +85,10 @@ pub struct DataConfig {
 
 fn one_sound() -> usize {
     1
+}
+
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }
 
 fn small_pictures() -> ImageTransform {
@@ -100,6 +110,7 @@ impl ExperimentConfig {
                 .as_ref()
                 .map(|_| TextOptions { max_tokens: data.max_text_tokens, choose: data.texts }),
             image: model.vision.as_ref().map(|_| data.image.clone()),
+            image_mixup: data.image_mixup,
             audio: model.audio.as_ref().map(|_| data.audio.clone()),
             sounds_per_row: data.sounds_per_row,
             workers: data.workers,
@@ -249,6 +260,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
         }
     }
     check_mixture(resolved)?;
+    check_mixup(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));
@@ -305,16 +317,57 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             format!("at most {}, the text encoder's max_tokens", text.max_tokens()),
         ));
     }
+    if config.model.vision.as_ref().is_some_and(VisionEncoderConfig::leaves_tokens_out)
+        && config.objectives.contains_key("masked_image")
+    {
+        let expected = "0 beside the objective masked_image, which predicts tokens that dropout leaves out";
+        return Err(resolved.reject("model.vision.vit.patch_dropout", expected));
+    }
     if let Some(audio) = &config.model.audio {
-        let longest_s = (audio.max_tokens() * audio.frames_per_token()) as f64 / FRAMES_PER_SECOND;
+        let longest_s =
+            audio.max_tokens().saturating_mul(audio.frames_per_token()) as f64 / FRAMES_PER_SECOND;
         if config.data.audio.max_s > longest_s {
             return Err(resolved.reject(
                 "data.audio.max_s",
                 format!("at most {longest_s}, the seconds that the audio encoder's max_tokens hold"),
             ));
         }
+        if audio.reads_waveform() != (config.data.audio.features == Features::Waveform) {
+            let expected = if audio.reads_waveform() {
+                "\"waveform\", which the audio encoder reads"
+            } else {
+                "features of bands, as the audio encoder reads no waveform"
+            };
+            return Err(resolved.reject("data.audio.features", expected));
+        }
     }
     Ok(())
+}
+
+/// Blended pictures need objectives that know what they are blended of.
+fn check_mixup(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
+    let (alpha, key) = (resolved.value.data.image_mixup, "data.image_mixup");
+    if !(0.0..=MAX_ALPHA).contains(&alpha) {
+        return Err(resolved.reject(key, format!("0 to {MAX_ALPHA}")));
+    }
+    if alpha == 0.0 {
+        return Ok(());
+    }
+    let in_use = resolved.value.objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
+    let of_pictures = in_use.filter_map(|(name, _)| objectives::find(name));
+    let of_pictures = of_pictures.filter(|objective| objective.needs().contains(&Modality::Image));
+    let of_pictures = of_pictures.collect::<Vec<_>>();
+    match of_pictures.iter().find(|objective| !objective.knows_blends()) {
+        Some(objective) => {
+            let name = objective.name();
+            Err(resolved
+                .reject(key, format!("0 beside the objective `{name}`, which has no target for blends")))
+        }
+        None if of_pictures.is_empty() => {
+            Err(resolved.reject(key, "0, or a contrastive objective that learns from pictures"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Log-mel frames are 10 ms apart.

@@ -5,8 +5,9 @@ use triptych_datasets::batch::{HostBatch, TextBatch};
 use triptych_datasets::text::{BOS, EOS, MASK, PAD, Tokenizer, UNK};
 use triptych_encoders::{AudioInput, ImageInput, TextInput, TokenSequence};
 use triptych_fusion::sequence::Segment;
-use triptych_tasks::decode::causal::{Marks, search};
-use triptych_tasks::decode::{Decoded, ctc};
+use triptych_tasks::decode::causal::{Marks, Writer};
+use triptych_tasks::decode::ctc::CtcError;
+use triptych_tasks::decode::{BeamSearch, Constraint, DecodeError, Decoded, Sampling, Text, ctc};
 use triptych_tasks::model::Model;
 
 /// A picture or a sound as the model sees it.
@@ -20,6 +21,34 @@ pub(crate) struct Perceived {
     pub(crate) confidence: f32,
     /// Transcript by CTC, for sounds.
     pub(crate) by_ctc: Option<String>,
+}
+
+/// Why nothing can be written about a batch.
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+pub enum InferenceError {
+    /// Token by token.
+    #[error("the model writes nothing: {0}")]
+    Decode(#[from] DecodeError),
+    /// By CTC.
+    #[error("the model's CTC head: {0}")]
+    Ctc(#[from] CtcError),
+}
+
+/// How texts are written token by token.
+#[derive(Clone, Debug)]
+pub(crate) enum Manner {
+    /// The likeliest.
+    Search(BeamSearch),
+    /// At random.
+    Sample(Sampling),
+}
+
+/// Sounds as the model sees them.
+pub(crate) struct Heard {
+    /// Of all rows.
+    pub(crate) encoded: TokenSequence,
+    /// Natural log-probabilities of CTC's labels in each row's frames, where the model has the head.
+    pub(crate) labels: Option<Vec<Vec<f32>>>,
 }
 
 /// A trained model with what is needed to use it.
@@ -85,47 +114,98 @@ impl<'a> Inference<'a> {
 
     /// The pictures of a batch.
     ///
+    /// # Errors
+    /// Scores that are NaN.
+    ///
     /// # Panics
     /// When the batch has none.
-    pub(crate) fn images(&self, batch: &HostBatch) -> Vec<Perceived> {
+    pub(crate) fn images(&self, batch: &HostBatch) -> Result<Vec<Perceived>, InferenceError> {
+        self.perceive(&self.see(batch), None)
+    }
+
+    /// The pictures of a batch, to be written about.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn see(&self, batch: &HostBatch) -> TokenSequence {
         let image = batch.image.as_ref().expect("a batch of pictures");
-        let encoded = self.model.encode_image(&ImageInput::new(image, &self.device));
-        self.perceive(&encoded, None)
+        self.model.encode_image(&ImageInput::new(image, &self.device))
+    }
+
+    /// The sounds of a batch, to be written about.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn hear(&self, batch: &HostBatch) -> Heard {
+        let audio = batch.audio.as_ref().expect("a batch of sounds");
+        let input = AudioInput::new(audio, &self.device);
+        let encoded = self.model.encode_audio(&input);
+        let labels = self.model.ctc.as_ref().and_then(|head| {
+            let fused = self.model.backbone.forward(std::slice::from_ref(&encoded));
+            let logits = head.forward(fused.span(Segment::Encoded(encoded.modality))?);
+            Some(ctc::log_probabilities(logits, &self.model.audio_token_lengths(&input)))
+        });
+        Heard { encoded, labels }
+    }
+
+    /// The texts of every row, best first. `row_ids` decide what is drawn at random.
+    ///
+    /// # Errors
+    /// Scores that are NaN, settings that make no sense, or a constraint that cannot be fulfilled.
+    pub(crate) fn write(
+        &self,
+        encoded: &TokenSequence,
+        row_ids: &[impl AsRef<str>],
+        manner: &Manner,
+        constraint: Option<&Constraint>,
+    ) -> Result<Vec<Vec<Text>>, InferenceError> {
+        let writer = Writer::new(&self.model.backbone, &self.marks, constraint)?;
+        let inputs = std::slice::from_ref(encoded);
+        Ok(match manner {
+            Manner::Search(search) => writer.search(inputs, search)?,
+            Manner::Sample(sampling) => writer.sample(inputs, row_ids, sampling)?,
+        })
     }
 
     /// The sounds of a batch.
     ///
+    /// # Errors
+    /// Scores that are NaN.
+    ///
     /// # Panics
     /// When the batch has none.
-    pub(crate) fn sounds(&self, batch: &HostBatch) -> Vec<Perceived> {
-        let audio = batch.audio.as_ref().expect("a batch of sounds");
-        let input = AudioInput::new(audio, &self.device);
-        let encoded = self.model.encode_audio(&input);
-        let by_ctc = self.model.ctc.as_ref().and_then(|head| {
-            let fused = self.model.backbone.forward(std::slice::from_ref(&encoded));
-            let logits = head.forward(fused.span(Segment::Encoded(encoded.modality))?);
-            Some(ctc::greedy(logits, &self.model.audio_token_lengths(&input), PAD))
-        });
-        self.perceive(&encoded, by_ctc)
+    pub(crate) fn sounds(&self, batch: &HostBatch) -> Result<Vec<Perceived>, InferenceError> {
+        let heard = self.hear(batch);
+        let greedy = |rows: &Vec<Vec<f32>>| rows.iter().map(|row| self.best_path(row)).collect();
+        let by_ctc = heard.labels.as_ref().map(greedy).transpose()?;
+        self.perceive(&heard.encoded, by_ctc)
     }
 
-    fn perceive(&self, encoded: &TokenSequence, by_ctc: Option<Vec<Decoded>>) -> Vec<Perceived> {
+    /// What CTC writes down without a search.
+    pub(crate) fn best_path(&self, labels: &[f32]) -> Result<Decoded, CtcError> {
+        ctc::best_path(&ctc::Frames::new(labels, self.tokenizer.n_tokens())?, PAD)
+    }
+
+    fn perceive(
+        &self,
+        encoded: &TokenSequence,
+        by_ctc: Option<Vec<Decoded>>,
+    ) -> Result<Vec<Perceived>, InferenceError> {
         let embeddings = rows(self.model.retrieval.embed(encoded));
-        let written = search(&self.model.backbone, std::slice::from_ref(encoded), &self.marks, self.n_beams);
+        let manner = Manner::Search(BeamSearch::new(self.n_beams));
+        let written = self.write(encoded, &[""; 0], &manner, None)?;
         let mut by_ctc = by_ctc.map(Vec::into_iter);
-        embeddings
-            .into_iter()
-            .zip(written)
-            .map(|(embedding, decoded)| Perceived {
+        let perceived =
+            embeddings.into_iter().zip(written.into_iter().flatten()).map(|(embedding, text)| Perceived {
                 embedding,
-                written: self.tokenizer.decode(&decoded.ids),
-                confidence: decoded.confidence,
+                written: self.tokenizer.decode(&text.ids),
+                confidence: text.confidence(),
                 by_ctc: by_ctc
                     .as_mut()
                     .and_then(Iterator::next)
                     .map(|decoded| self.tokenizer.decode(&decoded.ids)),
-            })
-            .collect()
+            });
+        Ok(perceived.collect())
     }
 }
 

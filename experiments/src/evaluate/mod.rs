@@ -8,7 +8,8 @@ mod retrieval;
 mod score_row;
 
 pub(crate) use holdouts::{Perceptions, measure, members};
-pub(crate) use inference::Inference;
+pub use inference::InferenceError;
+pub(crate) use inference::{Inference, Manner};
 pub(crate) use media::{
     Media, batch_of_pictures, batch_of_recordings, picture, read_media, read_picture, read_recording,
     recording,

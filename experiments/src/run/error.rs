@@ -14,7 +14,7 @@ use super::checkpoint::CheckpointError;
 use super::folder::RunError;
 use super::parameters::ParameterError;
 use super::write::WriteError;
-use crate::evaluate::{PredictionsError, ScoresError};
+use crate::evaluate::{InferenceError, PredictionsError, ScoresError};
 use crate::report::ReportError;
 
 /// Why training or loading a trained model stopped.
@@ -61,6 +61,9 @@ pub enum TrainError {
     /// A figure that is undefined.
     #[error("evaluation: {0}")]
     Metric(#[from] MetricError),
+    /// A model whose scores are NaN.
+    #[error("evaluation: {0}")]
+    Inference(#[from] InferenceError),
     /// Scores on disk.
     #[error(transparent)]
     Scores(#[from] ScoresError),

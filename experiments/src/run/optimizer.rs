@@ -197,7 +197,7 @@ impl ModuleMapper for Update<'_> {
 
 /// Whether Muon applies: matrices between layers, not tables of embeddings and not what gives scores of labels.
 fn is_hidden_matrix(name: &str, rank: usize) -> bool {
-    let is_table = name.contains("embedding") || name.contains("causal");
+    let is_table = ["embedding", "causal", ".words.", ".segments."].iter().any(|table| name.contains(table));
     let is_output = ["ctc", "patches", "frames"].iter().any(|head| name.starts_with(head));
     rank == 2 && is_decayed(name, rank) && !is_table && !is_output
 }

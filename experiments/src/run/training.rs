@@ -171,7 +171,7 @@ impl<'a> Trainer<'a> {
     fn train_step(&mut self, batch: &HostBatch, window: &mut Window) -> Result<(), TrainError> {
         let n_steps = self.config.train.steps;
         // what is drawn on the device (which samples skip a block) is a function of the seed and the step too
-        self.device.seed(self.config.seed.wrapping_add(self.step as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        self.device.seed(self.config.seed.wrapping_add(self.step).wrapping_mul(0x9E37_79B9_7F4A_7C15));
         let weighted = self
             .objectives
             .iter()

@@ -155,3 +155,71 @@ fn corpora_are_imported_by_name_with_options() {
     assert_eq!(fs::metadata(desk.path("data/index.json")).unwrap().modified().unwrap(), index, "made twice");
     desk.succeed(&["config", "check", "tiny.toml", "--set", "data.corpus.folder=data"]);
 }
+
+const ARPA: &str =
+    "\\data\\\nngram 1=5\n\\1-grams:\n-99\t<s>\n-1\t</s>\n-2\t<unk>\n-0.5\tred\n-0.5\theart\n\\end\\\n";
+
+#[test]
+fn transcripts_come_with_times_alternatives_a_language_model_and_hot_words() {
+    let desk = Desk::new();
+    let run = desk.trained("run");
+    let (_, wav) = media(&run);
+    fs::write(desk.path("a.wav"), wav).unwrap();
+    fs::write(desk.path("words.arpa"), ARPA).unwrap();
+    fs::write(desk.path("cut.arpa"), &ARPA[..60]).unwrap();
+    fs::write(desk.path("upper.arpa"), ARPA.replace("red", "RED").replace("heart", "HEART")).unwrap();
+    fs::write(desk.path("hot.txt"), "Red Heart\nred\t2.5\n").unwrap();
+    fs::write(desk.path("empty.txt"), " \n\n").unwrap();
+    for options in
+        [&["--ctc"][..], &["--lm", "words.arpa", "--hot-words", "hot.txt", "--beam", "8"], &["--beam", "4"]]
+    {
+        let arguments =
+            [&["transcribe", "run", "a.wav", "--json", "--timestamps", "--n-best", "3"], options].concat();
+        let found = json(desk.succeed(&arguments).as_bytes()).remove(0);
+        let best = found["n_best"].as_array().unwrap();
+        assert!((1..=3).contains(&best.len()), "{options:?}: {found}");
+        assert_eq!(best[0]["text"], found["text"]);
+        if let Some(words) = found["words"].as_array() {
+            let joined =
+                words.iter().map(|word| word["text"].as_str().unwrap()).collect::<Vec<_>>().join(" ");
+            assert_eq!(joined, found["text"].as_str().unwrap(), "{options:?}");
+            let heard_s = found["heard_s"].as_f64().unwrap();
+            for word in words {
+                let (start_s, end_s) = (word["start_s"].as_f64().unwrap(), word["end_s"].as_f64().unwrap());
+                assert!(0.0 <= start_s && start_s < end_s && end_s < heard_s + 0.5, "{options:?}: {word}");
+            }
+        }
+    }
+    for (options, expected) in [
+        (["--lm", "cut.arpa"], "error: cut.arpa: line "),
+        (["--lm", "absent.arpa"], "error: absent.arpa: cannot be read: "),
+        (["--lm", "upper.arpa"], "error: upper.arpa: vocabulary does not match: "),
+        (["--hot-words", "empty.txt"], "error: empty.txt: expected a phrase on each line, got none"),
+    ] {
+        let message = desk.fail(1, &[&["transcribe", "run", "a.wav"], &options[..]].concat());
+        assert!(message.starts_with(expected), "{message}");
+    }
+    desk.fail(2, &["transcribe", "run", "a.wav", "--n-best", "0"]);
+    desk.fail(2, &["transcribe", "run", "a.wav", "--lm-weight", "1"]);
+}
+
+#[test]
+fn captions_are_searched_drawn_and_made_of_allowed_words() {
+    let desk = Desk::new();
+    let run = desk.trained("run");
+    let (png, _) = media(&run);
+    fs::write(desk.path("a.png"), png).unwrap();
+    fs::write(desk.path("only.txt"), "red\nheart\n").unwrap();
+    let caption = |options: &[&str]| {
+        json(desk.succeed(&[&["caption", "run", "a.png", "--json"], options].concat()).as_bytes()).remove(0)
+    };
+    assert_eq!(caption(&["--beam", "4", "--n-best", "3"])["n_best"].as_array().unwrap().len(), 3);
+    let drawn = ["--sample", "--temperature", "1.5", "--top-p", "0.9", "--n-best", "4", "--seed", "3"];
+    assert_eq!(caption(&drawn), caption(&drawn));
+    let only = caption(&["--only-words", "only.txt"]);
+    let text = only["text"].as_str().unwrap();
+    assert!(!text.is_empty() && text.split(' ').all(|word| ["red", "heart"].contains(&word)), "{text:?}");
+    let message = desk.fail(1, &["caption", "run", "a.png", "--only-words", "a.png"]);
+    assert!(message.starts_with("error: a.png: cannot be read: "), "{message}");
+    desk.fail(2, &["caption", "run", "a.png", "--temperature", "0.5"]);
+}

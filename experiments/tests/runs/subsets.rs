@@ -10,7 +10,7 @@ use triptych_datasets::shard::ShardWriter;
 
 use crate::fixture::Desk;
 
-const PICTURES: &str = r#"
+pub(crate) const PICTURES: &str = r#"
 extends = "pictures"
 
 [data]
@@ -32,7 +32,7 @@ steps = 4
 resamples = 20
 "#;
 
-const SPEECH: &str = r#"
+pub(crate) const SPEECH: &str = r#"
 extends = "speech"
 
 [data]
@@ -52,7 +52,7 @@ resamples = 20
 "#;
 
 /// Twelve samples to train on and six to test, every fifth of them without a text.
-fn corpus(dir: &Path, has_images: bool) {
+pub(crate) fn corpus(dir: &Path, has_images: bool) {
     let mut writer = ShardWriter::create(dir, "own").unwrap();
     for idx in 0..18u8 {
         let id = format!("sample-{idx:02}");

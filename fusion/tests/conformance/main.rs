@@ -58,11 +58,7 @@ fn sequence(modality: Modality, rows: &[Row], width: usize, filler: u64, device:
     });
     let tokens = TensorData::new(tokens.collect::<Vec<_>>(), [rows.len(), width, d_encoder]);
     let lengths = rows.iter().map(|row| row.length).collect::<Vec<_>>();
-    TokenSequence {
-        tokens: Tensor::from_data(tokens, device),
-        is_pad: padding(&lengths, width, device),
-        modality,
-    }
+    TokenSequence::new(Tensor::from_data(tokens, device), padding(&lengths, width, device), modality)
 }
 
 /// Rows of token ids, padded to `width` with ids drawn from `filler`.

@@ -80,9 +80,13 @@ fn a_gradient_reaches_every_parameter() {
         let fused =
             backbone.forward_causal(&inputs, &text(&[row(1, 3), row(2, 1), row(3, 2)], 3, 9, &device));
         let causal = fused.span(Segment::Causal).expect("a span of the text");
-        let [batch, n_tokens, d_model] = causal.dims();
-        let logits = backbone.vocabulary_logits(causal.reshape([batch * n_tokens, d_model]));
-        parameters::assert_gradient_everywhere(&backbone, &projected(logits).backward(), name);
+        let [batch, n_causal, d_model] = causal.dims();
+        let logits = backbone.vocabulary_logits(causal.reshape([batch * n_causal, d_model]));
+        // the inputs too: what the last block does to them alone does not reach the text
+        let [_, n_tokens, _] = fused.tokens.dims();
+        let fused = fused.tokens.reshape([batch * n_tokens, d_model]);
+        let loss = projected(logits) + projected(fused);
+        parameters::assert_gradient_everywhere(&backbone, &loss.backward(), name);
     }
 }
 

@@ -1,11 +1,12 @@
-//! Decoding on the backbone's causal segment, with cached keys and values: greedy and beam search.
+//! Decoding on the backbone's causal segment, with cached keys and values.
 
 use burn::prelude::*;
-use burn::tensor::activation::log_softmax;
 use triptych_encoders::TokenSequence;
-use triptych_fusion::backbone::Backbone;
+use triptych_fusion::backbone::{Backbone, DecodingState};
 
-use super::Decoded;
+use super::logits::log_softmax;
+use super::next_token::{NextToken, Rules};
+use super::{BeamSearch, Constraint, DecodeError, Decoded, Sampling, Text};
 
 /// Begin and end marks, and what must not be written.
 #[derive(Clone, Debug)]
@@ -23,136 +24,138 @@ pub struct Marks {
 ///
 /// A row's result depends neither on its neighbours in the batch nor on their number.
 ///
+/// # Errors
+/// Scores that are NaN, marks outside the vocabulary, no beam.
+///
 /// # Panics
-/// When `n_beams` is 0 or there is no input.
-pub fn search(backbone: &Backbone, inputs: &[TokenSequence], marks: &Marks, n_beams: usize) -> Vec<Decoded> {
-    assert!(n_beams > 0, "beam search needs at least one beam");
-    let device = inputs[0].tokens.device();
-    let [batch, _, _] = inputs[0].tokens.dims();
-    let (_, state) = backbone.start_decoding(inputs);
-    let beams_of = (0..batch).flat_map(|row| std::iter::repeat_n(row as i64, n_beams)).collect::<Vec<_>>();
-    let mut state = state.select(&indices(beams_of, &device));
-    let mut rows = (0..batch).map(|_| Row::new(marks.begin, n_beams)).collect::<Vec<_>>();
-    let n_steps = backbone.max_causal_tokens();
-    for step in 0..n_steps {
-        let may_write =
-            |id: u32| if step + 1 < n_steps { !marks.forbidden.contains(&id) } else { id == marks.end };
-        let last = rows.iter().flat_map(|row| row.beams.iter().map(|beam| i64::from(beam.last))).collect();
-        let logits = backbone.decode_next(indices(last, &device), &mut state);
-        let [_, n_vocab] = logits.dims();
-        let scores = log_softmax(logits, 1).into_data().convert::<f32>();
-        let scores = scores.as_slice::<f32>().expect("converted to float32");
-        let mut parents = Vec::with_capacity(batch * n_beams);
-        for (idx, row) in rows.iter_mut().enumerate() {
-            let first = idx * n_beams;
-            let scores = &scores[first * n_vocab..(first + n_beams) * n_vocab];
-            let chosen = row.extend(scores, may_write, marks.end, n_beams);
-            parents.extend(chosen.iter().map(|beam| (first + beam) as i64));
+/// When there is no input.
+pub fn search(
+    backbone: &Backbone,
+    inputs: &[TokenSequence],
+    marks: &Marks,
+    n_beams: usize,
+) -> Result<Vec<Decoded>, DecodeError> {
+    let texts = Writer::new(backbone, marks, None)?.search(inputs, &BeamSearch::new(n_beams))?;
+    Ok(texts.into_iter().filter_map(|row| row.into_iter().next()).map(Decoded::from).collect())
+}
+
+/// Writes texts on the causal segment.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer<'a> {
+    backbone: &'a Backbone,
+    marks: &'a Marks,
+    constraint: Option<&'a Constraint>,
+}
+
+impl<'a> Writer<'a> {
+    /// # Errors
+    /// Marks or allowed words outside the backbone's vocabulary.
+    pub fn new(
+        backbone: &'a Backbone,
+        marks: &'a Marks,
+        constraint: Option<&'a Constraint>,
+    ) -> Result<Self, DecodeError> {
+        let n_vocab = backbone.n_vocab();
+        let named = [("the begin mark", marks.begin), ("the end mark", marks.end)];
+        let forbidden = marks.forbidden.iter().map(|id| ("a forbidden token", *id));
+        for (what, id) in named.into_iter().chain(forbidden) {
+            if id as usize >= n_vocab {
+                return Err(DecodeError::Vocabulary { what, id, n_vocab });
+            }
         }
-        if rows.iter().all(|row| row.is_finished(n_beams)) {
-            break;
+        if let Some(constraint) = constraint {
+            constraint.check(n_vocab)?;
         }
-        if parents.iter().enumerate().any(|(beam, &parent)| parent != beam as i64) {
-            state = state.select(&indices(parents, &device));
+        Ok(Self { backbone, marks, constraint })
+    }
+
+    /// The best texts of every row, best first.
+    ///
+    /// # Errors
+    /// Scores that are NaN, settings that make no sense, and a constraint that no text fulfils in the length of the causal segment.
+    ///
+    /// # Panics
+    /// When there is no input.
+    pub fn search(
+        &self,
+        inputs: &[TokenSequence],
+        search: &BeamSearch,
+    ) -> Result<Vec<Vec<Text>>, DecodeError> {
+        let [n_rows, _, _] = inputs[0].tokens.dims();
+        let (_, state) = self.backbone.start_decoding(inputs);
+        let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
+        search.run(self.backbone, state, n_rows, &prompt, self, self.marks.end, n_steps)
+    }
+
+    /// Texts of every row drawn at random, the likeliest first. `row_ids` name the rows: equal ids draw equally.
+    ///
+    /// # Errors
+    /// As [`Writer::search`].
+    ///
+    /// # Panics
+    /// When there is no input, or not one id for every row.
+    pub fn sample(
+        &self,
+        inputs: &[TokenSequence],
+        row_ids: &[impl AsRef<str>],
+        sampling: &Sampling,
+    ) -> Result<Vec<Vec<Text>>, DecodeError> {
+        let [n_rows, _, _] = inputs[0].tokens.dims();
+        assert_eq!(row_ids.len(), n_rows, "one id for every row");
+        let (_, state) = self.backbone.start_decoding(inputs);
+        let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
+        sampling.run(self.backbone, state, row_ids, &prompt, self, self.marks.end, n_steps)
+    }
+}
+
+impl Rules for Writer<'_> {
+    /// The probabilities are the model's own: what may not be written keeps its share.
+    fn score(&self, written: &[u32], n_left: usize, logits: &mut [f32]) {
+        log_softmax(logits);
+        let end = self.marks.end as usize;
+        let end_score = logits[end];
+        for id in &self.marks.forbidden {
+            logits[*id as usize] = f32::NEG_INFINITY;
+        }
+        if let Some(constraint) = self.constraint {
+            let next = constraint.next(written, n_left);
+            let allowed = next.ids.iter().map(|id| (*id as usize, logits[*id as usize])).collect::<Vec<_>>();
+            logits.fill(f32::NEG_INFINITY);
+            allowed.into_iter().for_each(|(id, score)| logits[id] = score);
+            logits[end] = if next.may_end { end_score } else { f32::NEG_INFINITY };
+        }
+        if n_left == 0 {
+            let end_score = logits[end];
+            logits.fill(f32::NEG_INFINITY);
+            logits[end] = end_score;
         }
     }
-    rows.into_iter().map(Row::best).collect()
+}
+
+impl NextToken for Backbone {
+    type State = DecodingState;
+
+    fn n_vocab(&self) -> usize {
+        Backbone::n_vocab(self)
+    }
+
+    fn max_tokens(&self) -> usize {
+        self.max_causal_tokens()
+    }
+
+    fn step(&self, ids: &[u32], state: &mut DecodingState) -> Vec<f32> {
+        let ids = ids.iter().map(|id| i64::from(*id)).collect::<Vec<_>>();
+        let logits = self.decode_next(indices(ids, &state.device()), state);
+        logits.into_data().convert::<f32>().try_into_vec::<f32>().expect("converted to float32")
+    }
+
+    fn select(&self, state: &DecodingState, rows: &[usize]) -> DecodingState {
+        let rows = rows.iter().map(|row| *row as i64).collect::<Vec<_>>();
+        state.select(&indices(rows, &state.device()))
+    }
 }
 
 fn indices(values: Vec<i64>, device: &Device) -> Tensor<1, Int> {
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n]), device)
-}
-
-/// A text that is being written.
-#[derive(Clone, Debug)]
-struct Beam {
-    ids: Vec<u32>,
-    last: u32,
-    log_probability: f32,
-}
-
-/// The beams of one row of the batch.
-#[derive(Debug)]
-struct Row {
-    beams: Vec<Beam>,
-    finished: Vec<Decoded>,
-}
-
-impl Row {
-    fn new(begin: u32, n_beams: usize) -> Self {
-        let beam = |log_probability| Beam { ids: Vec::new(), last: begin, log_probability };
-        // all beams start alike, so that all but the first wait until the first has split
-        let waiting = std::iter::repeat_n(beam(f32::NEG_INFINITY), n_beams - 1);
-        Self { beams: std::iter::once(beam(0.0)).chain(waiting).collect(), finished: Vec::new() }
-    }
-
-    /// Replaces the beams by their best continuations and gives the beam that each came from.
-    fn extend(
-        &mut self,
-        scores: &[f32],
-        may_write: impl Fn(u32) -> bool,
-        end: u32,
-        n_beams: usize,
-    ) -> Vec<usize> {
-        let n_vocab = scores.len() / n_beams;
-        // what its neighbours still write must not add to a row that is finished
-        let is_open = !self.is_finished(n_beams);
-        let mut candidates = Vec::with_capacity(n_beams * (n_beams + 1));
-        for (beam_idx, beam) in self.beams.iter().enumerate() {
-            if beam.log_probability == f32::NEG_INFINITY {
-                continue;
-            }
-            let scores = &scores[beam_idx * n_vocab..(beam_idx + 1) * n_vocab];
-            // an end mark takes no beam on, so that one more candidate is needed
-            let best = best_ids(scores, n_beams + 1, &may_write);
-            candidates.extend(best.map(|id| (beam.log_probability + scores[id as usize], beam_idx, id)));
-        }
-        candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2)));
-        let (mut beams, mut parents) = (Vec::with_capacity(n_beams), Vec::with_capacity(n_beams));
-        for (rank, &(log_probability, parent, id)) in candidates.iter().enumerate() {
-            if id == end {
-                if is_open && rank < n_beams {
-                    let ids = self.beams[parent].ids.clone();
-                    let confidence = log_probability / (ids.len() + 1) as f32;
-                    self.finished.push(Decoded { ids, confidence });
-                }
-            } else if beams.len() < n_beams {
-                let ids = self.beams[parent].ids.iter().copied().chain([id]).collect();
-                beams.push(Beam { ids, last: id, log_probability });
-                parents.push(parent);
-            }
-        }
-        while beams.len() < n_beams {
-            beams.push(Beam { ids: Vec::new(), last: end, log_probability: f32::NEG_INFINITY });
-            parents.push(0);
-        }
-        self.beams = beams;
-        parents
-    }
-
-    fn is_finished(&self, n_beams: usize) -> bool {
-        self.finished.len() >= n_beams
-    }
-
-    /// The finished text of the highest probability, the earliest of equals.
-    fn best(self) -> Decoded {
-        let log_probability = |text: &Decoded| text.confidence * (text.ids.len() + 1) as f32;
-        self.finished
-            .into_iter()
-            .reduce(|best, other| if log_probability(&other) > log_probability(&best) { other } else { best })
-            .expect("the last step ends a text")
-    }
-}
-
-/// The `n` ids of the highest scores among those that may be written, best first, the lower id first of equals.
-fn best_ids(scores: &[f32], n: usize, may_write: impl Fn(u32) -> bool) -> impl Iterator<Item = u32> {
-    let order = |a: &u32, b: &u32| scores[*b as usize].total_cmp(&scores[*a as usize]).then(a.cmp(b));
-    let mut ids = (0..scores.len() as u32).filter(|&id| may_write(id)).collect::<Vec<_>>();
-    if ids.len() > n {
-        ids.select_nth_unstable_by(n - 1, order);
-        ids.truncate(n);
-    }
-    ids.sort_unstable_by(order);
-    ids.into_iter()
 }

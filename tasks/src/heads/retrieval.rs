@@ -1,4 +1,4 @@
-//! Embeddings to search by: each encoder's mean token, projected and normalised.
+//! Embeddings to search by: what each encoder gives for the whole, its mean token in most, projected and normalised.
 
 use burn::module::{Module, Param};
 use burn::prelude::*;
@@ -74,7 +74,9 @@ impl RetrievalHead {
     /// # Shapes
     /// `[batch, n_tokens, d]` -> unit vectors `[batch, d_embedding]`; 0 for a row of padding alone
     pub fn meaning(&self, tokens: &TokenSequence) -> Option<Tensor<2>> {
-        self.meaning[tokens.modality.idx()].as_ref().map(|projection| unit(projection.forward(tokens.mean())))
+        self.meaning[tokens.modality.idx()]
+            .as_ref()
+            .map(|projection| unit(projection.forward(tokens.pooled())))
     }
 
     /// How it is said: the space in which texts and sounds are compared. `None` for pictures, and where the model does not
@@ -83,7 +85,9 @@ impl RetrievalHead {
     /// # Shapes
     /// `[batch, n_tokens, d]` -> unit vectors `[batch, d_embedding]`; 0 for a row of padding alone
     pub fn wording(&self, tokens: &TokenSequence) -> Option<Tensor<2>> {
-        self.wording[tokens.modality.idx()].as_ref().map(|projection| unit(projection.forward(tokens.mean())))
+        self.wording[tokens.modality.idx()]
+            .as_ref()
+            .map(|projection| unit(projection.forward(tokens.pooled())))
     }
 
     /// Meaning and wording side by side, zeros for what a modality does not have: the dot product of two embeddings is

@@ -60,7 +60,7 @@ impl Objective for Writing {
 pub(super) fn write(context: &StepContext<'_>, source: Modality) -> Option<(Tensor<1>, FusedSequence)> {
     let (encoded, text, _) = with_texts(context, source)?;
     let causal = CausalText::new(&text, context);
-    let fused = context.model.backbone.forward_causal(&[encoded], &causal.input);
+    let fused = context.fuse_causal(&[encoded], &causal.input);
     let written = fused.span(Segment::Causal)?;
     let [batch, n_tokens, d_model] = written.dims();
     let logits = context.model.backbone.vocabulary_logits(written.reshape([batch * n_tokens, d_model]));

@@ -1,10 +1,11 @@
 //! What the objectives of one step share: the batch on the device, and encodings that are computed once.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use burn::prelude::*;
 use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
 use triptych_datasets::draw::Draw;
+use triptych_encoders::layers::experts::Routing;
 use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput, TokenSequence};
 use triptych_fusion::sequence::FusedSequence;
 
@@ -45,6 +46,7 @@ pub struct StepContext<'a> {
     image: OnceCell<TokenSequence>,
     audio: OnceCell<TokenSequence>,
     transcript: OnceCell<Option<(Tensor<1>, FusedSequence)>>,
+    routings: RefCell<Vec<Routing>>,
 }
 
 impl<'a> StepContext<'a> {
@@ -69,6 +71,7 @@ impl<'a> StepContext<'a> {
             image: OnceCell::new(),
             audio: OnceCell::new(),
             transcript: OnceCell::new(),
+            routings: RefCell::default(),
         }
     }
 
@@ -122,6 +125,26 @@ impl<'a> StepContext<'a> {
     pub fn audio_input(&self) -> Option<&AudioInput> {
         let batch = self.audio_batch()?;
         Some(self.audio_input.get_or_init(|| AudioInput::new(batch, &self.device)))
+    }
+
+    /// Fuses the inputs, and remembers what the routers of a mixture of experts did.
+    pub fn fuse(&self, inputs: &[TokenSequence]) -> FusedSequence {
+        self.noting(self.model.backbone.forward(inputs))
+    }
+
+    /// The same with a causal text behind the inputs.
+    pub fn fuse_causal(&self, inputs: &[TokenSequence], text: &TextInput) -> FusedSequence {
+        self.noting(self.model.backbone.forward_causal(inputs, text))
+    }
+
+    fn noting(&self, fused: FusedSequence) -> FusedSequence {
+        self.routings.borrow_mut().extend(fused.routing.clone());
+        fused
+    }
+
+    /// What the routers did in all that was fused so far.
+    pub(super) fn routing(&self) -> Option<Routing> {
+        Routing::mean(self.routings.take())
     }
 
     /// Where the rows that have both modalities lie in the batch of each, the first place of each row; `None` when no

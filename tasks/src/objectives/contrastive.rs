@@ -1,6 +1,8 @@
 //! InfoNCE between two modalities: a sample's embeddings are each other's neighbours among the batch's.
 
 use burn::prelude::*;
+use burn::tensor::activation::log_softmax;
+use triptych_datasets::mixup::Mixup;
 use triptych_encoders::Modality;
 use triptych_encoders::layers::ops;
 
@@ -52,6 +54,10 @@ impl Objective for Contrastive {
         self.modalities
     }
 
+    fn knows_blends(&self) -> bool {
+        true
+    }
+
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let [a, b] = *self.modalities;
         let direct = self.between(context, a, b, |embedding| embedding)?;
@@ -76,9 +82,11 @@ impl Contrastive {
         let pairings = context.pairings(a, b).into_iter().filter(|[places, _]| places.len() > 1);
         let pairings = pairings.collect::<Vec<_>>();
         let scale = context.model.retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
+        let mixup = context.batch.mixup.as_ref().filter(|_| a == Modality::Image);
         let (a, b) = (change(self.embeddings(context, a)?), self.embeddings(context, b)?);
         let n_pairings = pairings.len() as f32;
         let losses = pairings.into_iter().map(|places| {
+            let targets = mixup.map(|mixup| targets(mixup, &places[0]));
             let [a, b] = [(&a, &places[0]), (&b, &places[1])].map(|(embeddings, places)| {
                 let is_all = places.len() == embeddings.dims()[0];
                 if is_all {
@@ -87,7 +95,13 @@ impl Contrastive {
                     embeddings.clone().select(0, context.indices(places))
                 }
             });
-            info_nce(a, b, scale.clone())
+            match targets {
+                None => info_nce(a, b, scale.clone()),
+                Some(targets) => {
+                    let targets = Tensor::from_data(targets, context.device());
+                    info_nce_towards(a, b, scale.clone(), targets)
+                }
+            }
         });
         Some(losses.reduce(|total, loss| total + loss)?.div_scalar(n_pairings))
     }
@@ -103,6 +117,24 @@ impl Contrastive {
             meaning()
         }
     }
+}
+
+/// What each blended picture is the counterpart of: its own row's sample as much as it keeps of itself, the other's as
+/// much as it takes.
+///
+/// # Shapes
+/// `places` are those of `n` pictures in their batch -> `[n, n]`. A row sums up to 1, or to less where the other picture is
+/// not among them: what has no counterpart is not learned.
+fn targets(mixup: &Mixup, places: &[usize]) -> TensorData {
+    let n = places.len();
+    let mut targets = vec![0.0f32; n * n];
+    for (row, &place) in places.iter().enumerate() {
+        targets[row * n + row] += mixup.share;
+        if let Ok(other) = places.binary_search(&mixup.others[place]) {
+            targets[row * n + other] += 1.0 - mixup.share;
+        }
+    }
+    TensorData::new(targets, [n, n])
 }
 
 /// `½ [CE(s·A·Bᵀ, y) + CE(s·B·Aᵀ, y)]` with `s = exp(log_scale)` and `y` the diagonal.
@@ -121,4 +153,58 @@ pub fn info_nce(a: Tensor<2>, b: Tensor<2>, log_scale: Tensor<1>) -> Tensor<1> {
     let there = ops::cross_entropy(logits.clone(), targets.clone(), weight.clone(), 0.0);
     let back = ops::cross_entropy(logits.transpose(), targets, weight, 0.0);
     (there + back).mul_scalar(0.5)
+}
+
+/// The same towards targets between 0 and 1 in place of the diagonal, `-½ Σ (T ⊙ log softmax(s·A·Bᵀ)) / n` over the rows and
+/// likewise over the columns. `a` may be blended of several samples, `b` not.
+///
+/// # Shapes
+/// Unit vectors `[n, d]` and `[n, d]`, `log_scale` `[1]`, `targets` `[n, n]` -> `[1]`
+///
+/// # Reference
+/// Lee et al., "i-Mix: A Domain-Agnostic Strategy for Contrastive Representation Learning", 2021, section 3.
+///
+/// # Differences from the reference
+/// The counterparts are of another modality and lie in the same batch, so that those of `b` look for theirs too.
+pub fn info_nce_towards(a: Tensor<2>, b: Tensor<2>, log_scale: Tensor<1>, targets: Tensor<2>) -> Tensor<1> {
+    let [n, _] = a.dims();
+    let logits = a.matmul(b.transpose()) * log_scale.exp().reshape([1, 1]);
+    let both = log_softmax(logits.clone(), 1) + log_softmax(logits, 0);
+    (both * targets).sum().mul_scalar(-0.5 / n as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blends_aim_at_both_of_their_rows() {
+        let mixup = Mixup { share: 0.75, others: vec![1, 3, 2, 0] };
+        // the third picture stands alone, and the last has no counterpart
+        let found = targets(&mixup, &[0, 1, 2]);
+        let expected = [0.75f32, 0.25, 0.0, 0.0, 0.75, 0.0, 0.0, 0.0, 1.0];
+        assert_eq!(found, TensorData::new(expected.to_vec(), [3, 3]));
+    }
+
+    #[test]
+    fn targets_of_a_diagonal_give_the_plain_loss() {
+        let device = Device::flex();
+        let unit = |values: [f32; 6]| {
+            let rows = Tensor::<2>::from_data(TensorData::new(values.to_vec(), [3, 2]), &device);
+            rows.clone() / rows.powf_scalar(2.0).sum_dim(1).sqrt()
+        };
+        let (a, b) = (unit([1.0, 0.2, -0.3, 1.0, 0.5, -0.9]), unit([0.8, 0.1, 0.4, 0.9, -0.7, 0.6]));
+        let scale = Tensor::<1>::from_floats([1.5], &device);
+        let plain: f32 = info_nce(a.clone(), b.clone(), scale.clone()).into_scalar();
+        let towards = |targets: [f32; 9]| -> f32 {
+            let targets = Tensor::from_data(TensorData::new(targets.to_vec(), [3, 3]), &device);
+            info_nce_towards(a.clone(), b.clone(), scale.clone(), targets).into_scalar()
+        };
+        let own = towards([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]);
+        assert!((own - plain).abs() < 1e-6, "{own}, not {plain}");
+        // the loss is linear in its targets: blends weigh that of their own rows and that of the others'
+        let others = towards([0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        let blended = towards([0.7, 0.3, 0.0, 0.0, 0.7, 0.3, 0.3, 0.0, 0.7]);
+        assert!((blended - (0.7 * own + 0.3 * others)).abs() < 1e-6, "{blended}");
+    }
 }

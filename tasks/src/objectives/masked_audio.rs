@@ -66,7 +66,7 @@ impl Objective for MaskedAudio {
         let frames = input.frames.reshape([batch, n_tokens, frames_per_token, n_mels]);
         let seen = (frames.clone() * visible).reshape([batch, n_frames, n_mels]);
         let seen = AudioInput { frames: seen, lengths: input.lengths };
-        let fused = context.model.backbone.forward(&[context.model.encode_audio(&seen), text]);
+        let fused = context.fuse(&[context.model.encode_audio(&seen), text]);
         let span = fused.span(Segment::Encoded(Modality::Audio))?;
         let [_, n_span, d_model] = span.dims();
         assert_eq!(n_span, n_tokens, "the stem gives one token for every {frames_per_token} frames");

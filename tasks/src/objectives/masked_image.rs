@@ -63,7 +63,7 @@ impl Objective for MaskedImage {
             Tensor::<6>::from_data(TensorData::new(visible, [batch, rows, 1, columns, 1, 1]), device);
         let seen = pixels.clone().reshape([batch, rows, side, columns, side, channels]) * visible;
         let input = ImageInput { pixels: seen.reshape([batch, height, width, channels]) };
-        let fused = context.model.backbone.forward(&[context.model.encode_image(&input), text]);
+        let fused = context.fuse(&[context.model.encode_image(&input), text]);
         let span = fused.span(Segment::Encoded(Modality::Image))?;
         let [_, n_tokens, d_model] = span.dims();
         let masked = context.indices(&masked);

@@ -82,7 +82,7 @@ impl Objective for MaskedText {
         }
         let batch = TextBatch { rows: (0..texts.len()).collect(), ids, lengths, n_tokens };
         let text = context.model.encode_text(&TextInput::new(&batch, context.device()));
-        let fused = context.model.backbone.forward(&[given, text]);
+        let fused = context.fuse(&[given, text]);
         let span = fused.span(Segment::Encoded(Modality::Text))?;
         let [batch, n_tokens, d_model] = span.dims();
         let predicted = span.reshape([batch * n_tokens, d_model]).select(0, context.indices(&places));

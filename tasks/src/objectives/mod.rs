@@ -11,7 +11,7 @@ mod masked_text;
 
 use burn::prelude::*;
 pub use context::{PAD_ID, StepContext, TokenIds};
-pub use contrastive::info_nce;
+pub use contrastive::{info_nce, info_nce_towards};
 use triptych_encoders::Modality;
 
 /// Something that a model can learn from a batch.
@@ -24,6 +24,11 @@ pub trait Objective: Sync {
 
     /// The modalities that a batch and the model must have.
     fn needs(&self) -> &'static [Modality];
+
+    /// Whether it has a target for a picture that is blended of two. Others of those that need pictures refuse mixup.
+    fn knows_blends(&self) -> bool {
+        false
+    }
 
     /// The loss, one value; `None` when the batch has too few rows with all the modalities needed.
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>>;
@@ -53,7 +58,8 @@ pub fn find(name: &str) -> Option<&'static dyn Objective> {
 pub struct LossParts {
     /// The weighted sum, to be differentiated.
     pub total: Tensor<1>,
-    /// Each objective's own loss before its weight.
+    /// Each objective's own loss before its weight, those of the routers of a mixture of experts, and the share of its
+    /// choices that an expert had no room for.
     pub named: Vec<(&'static str, Tensor<1>)>,
 }
 
@@ -69,6 +75,15 @@ pub fn combine(context: &StepContext<'_>, weighted: &[(&'static dyn Objective, f
             Some(total) => total + part,
             None => part,
         });
+    }
+    if let Some(routing) = context.routing() {
+        let losses = [("router_balance", routing.balance), ("router_z", routing.z)];
+        for ((name, loss), weight) in losses.into_iter().zip(routing.weights) {
+            named.push((name, loss.clone().detach()));
+            total = total.map(|total| total + loss.mul_scalar(weight));
+        }
+        let dropped = routing.n_dropped as f32 / routing.n_chosen.max(1) as f32;
+        named.push(("router_dropped", Tensor::from_floats([dropped], context.device())));
     }
     total.map(|total| LossParts { total, named })
 }

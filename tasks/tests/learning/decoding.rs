@@ -47,11 +47,7 @@ fn sounds(rows: &[(usize, usize)]) -> TokenSequence {
     let tokens = TensorData::new(tokens.collect::<Vec<_>>(), [rows.len(), width, D_AUDIO]);
     let lengths = rows.iter().map(|(_, length)| *length).collect::<Vec<_>>();
     let device = Device::flex();
-    TokenSequence {
-        tokens: Tensor::from_data(tokens, &device),
-        is_pad: padding(&lengths, width, &device),
-        modality: Modality::Audio,
-    }
+    TokenSequence::new(Tensor::from_data(tokens, &device), padding(&lengths, width, &device), Modality::Audio)
 }
 
 fn rows() -> Vec<(usize, usize)> {
@@ -103,7 +99,9 @@ fn one_beam_takes_the_best_token_at_every_step() {
     let mut n_ended = 0;
     for seed in 1..6 {
         let backbone = backbone(N_TEXTS, seed);
-        for (row, decoded) in rows().into_iter().zip(search(&backbone, &[sounds(&rows())], &marks(), 1)) {
+        for (row, decoded) in
+            rows().into_iter().zip(search(&backbone, &[sounds(&rows())], &marks(), 1).unwrap())
+        {
             let sound = sounds(&[row]);
             let mut ids = Vec::new();
             while ids.len() + 1 < N_TEXTS {
@@ -129,10 +127,10 @@ fn one_beam_takes_the_best_token_at_every_step() {
 fn a_row_alone_is_written_as_in_a_batch() {
     for (seed, n_beams) in [(1, 1), (2, 1), (1, 2), (3, 2), (2, 4), (3, 4)] {
         let backbone = backbone(N_TEXTS, seed);
-        let together = search(&backbone, &[sounds(&rows())], &marks(), n_beams);
+        let together = search(&backbone, &[sounds(&rows())], &marks(), n_beams).unwrap();
         assert_eq!(together.len(), rows().len());
         for (row, together) in rows().into_iter().zip(together) {
-            let alone = search(&backbone, &[sounds(&[row])], &marks(), n_beams).remove(0);
+            let alone = search(&backbone, &[sounds(&[row])], &marks(), n_beams).unwrap().remove(0);
             assert_same(&together, &alone);
         }
     }
@@ -158,7 +156,7 @@ fn a_beam_for_every_text_finds_the_likeliest_of_all_texts() {
     for seed in 1..21 {
         let backbone = backbone(n_causal, seed);
         let sound = sounds(&[(0, 5)]);
-        let found = search(&backbone, std::slice::from_ref(&sound), &marks(), texts.len()).remove(0);
+        let found = search(&backbone, std::slice::from_ref(&sound), &marks(), texts.len()).unwrap().remove(0);
         let scored = texts
             .iter()
             .map(|ids| Decoded { ids: ids.clone(), confidence: confidence(&backbone, &sound, ids) });
@@ -166,7 +164,7 @@ fn a_beam_for_every_text_finds_the_likeliest_of_all_texts() {
             |best, other| if log_probability(&other) > log_probability(&best) { other } else { best },
         );
         assert_same(&found, &best.expect("there are texts"));
-        let greedy = search(&backbone, &[sound], &marks(), 1).remove(0);
+        let greedy = search(&backbone, &[sound], &marks(), 1).unwrap().remove(0);
         n_beaten += usize::from(log_probability(&greedy) + TOLERANCE < log_probability(&found));
     }
     assert!(n_beaten > 0, "greedy search is never beaten: the models are too easy");
@@ -182,7 +180,7 @@ fn forbidden_ids_are_never_written_however_likely() {
         let likely = TensorData::new(likely.collect::<Vec<_>>(), [N_VOCAB]);
         table.insert("vocabulary_bias".to_owned(), likely).expect("a bias of the vocabulary");
         let backbone = parameters::load(backbone, table);
-        for decoded in search(&backbone, &[sounds(&rows())], &marks(), n_beams) {
+        for decoded in search(&backbone, &[sounds(&rows())], &marks(), n_beams).unwrap() {
             assert!(decoded.ids.len() < N_TEXTS, "{decoded:?}");
             assert!(decoded.ids.iter().all(|id| ordinary().any(|ordinary| ordinary == *id)), "{decoded:?}");
             assert!(decoded.confidence.is_finite(), "{decoded:?}");

@@ -116,6 +116,7 @@ pub(crate) fn batch_of(n: usize, [texts, images, sounds]: [&[usize]; 3]) -> Host
         text: (!texts.is_empty()).then(text),
         image: (!images.is_empty()).then(image),
         audio: (!sounds.is_empty()).then(audio),
+        mixup: None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! Every objective learns, and draws from its seed and step alone.
 
 use burn::prelude::*;
+use triptych_datasets::batch::HostBatch;
+use triptych_datasets::mixup::Mixup;
+use triptych_encoders::Modality;
 use triptych_tasks::objectives::{OBJECTIVES, Objective, find};
 
 use crate::adam::Adam;
-use crate::fixture::{batch, loss, tiny_model};
+use crate::fixture::{batch, loss, loss_value, tiny_model};
 use crate::parameters;
 
 const N_SAMPLES: usize = 12;
@@ -65,6 +68,26 @@ fn a_loss_is_decided_by_seed_and_step() {
         assert_eq!(run((1, 1)) != run((1, 2)), is_drawn, "{name} at another step");
         assert_eq!(run((1, 1)) != run((2, 1)), is_drawn, "{name} with another seed");
     }
+}
+
+#[test]
+fn a_contrast_aims_at_what_pictures_are_blended_of() {
+    let device = Device::flex();
+    let model = tiny_model(&device);
+    let plain = batch(6);
+    let blended =
+        |share| HostBatch { mixup: Some(Mixup { share, others: vec![1, 2, 3, 4, 5, 0] }), ..plain.clone() };
+    for name in ["contrast_image_text", "contrast_image_audio", "contrast_audio_text"] {
+        let objective = find(name).expect("it is registered");
+        let value = |batch| loss_value(&model, &batch, objective).expect("every modality is there");
+        let (expected, own, other) = (value(plain.clone()), value(blended(1.0)), value(blended(0.0)));
+        assert!((own - expected).abs() < 1e-5, "{name}: {own}, not {expected}");
+        // a loss is linear in its targets
+        let half = value(blended(0.5));
+        assert!((half - (own + other) / 2.0).abs() < 1e-5, "{name}: {half} between {own} and {other}");
+        assert_eq!(own != other, objective.needs().contains(&Modality::Image), "{name}");
+    }
+    assert!(OBJECTIVES.iter().all(|o| o.knows_blends() == o.name().starts_with("contrast")));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use burn::prelude::*;
 use super::config::TransformerConfig;
 use super::cross::CrossAttention;
 use super::surroundings::Surroundings;
+use crate::layers::experts::{Experts, ExpertsConfig};
 use crate::layers::feed_forward::FeedForward;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
@@ -24,6 +25,8 @@ pub(super) struct Block {
     feed_forward_norm: Norm,
     feed_forward: FeedForward,
     feed_forward_scale: Option<Param<Tensor<1>>>,
+    /// The first expert is `feed_forward`.
+    experts: Option<Experts>,
     n_heads: usize,
     n_key_heads: usize,
     norm_first: bool,
@@ -34,6 +37,7 @@ impl Block {
     pub(super) fn new(
         config: &TransformerConfig,
         d_context: Option<usize>,
+        experts: Option<&ExpertsConfig>,
         idx: usize,
         init: &mut Initializer,
     ) -> Self {
@@ -45,11 +49,13 @@ impl Block {
         let cross = d_context.map(|d_context| CrossAttention::new(config, d_context, init));
         let feed_forward_norm = config.norm(init);
         let mut feed_forward = config.feed_forward().init(init);
+        let factor =
+            if block.scale_outputs_by_depth { 1.0 / (2.0 * config.depth as f64).sqrt() } else { 1.0 };
         if block.scale_outputs_by_depth {
-            let factor = 1.0 / (2.0 * config.depth as f64).sqrt();
             attention_out = attention_out.scaled(factor);
             feed_forward = feed_forward.with_scaled_output(factor);
         }
+        let experts = experts.map(|experts| experts.init(&config.feed_forward(), factor, init));
         let mut scale = || block.layer_scale.map(|start| init.constant([d_model], start));
         Self {
             attention_scale: scale(),
@@ -60,6 +66,7 @@ impl Block {
             cross,
             feed_forward_norm,
             feed_forward,
+            experts,
             n_heads: config.n_heads,
             n_key_heads: config.n_key_heads(),
             norm_first: block.norm_first,
@@ -170,7 +177,10 @@ impl Block {
     fn add_feed_forward(&self, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
         let input =
             if self.norm_first { self.feed_forward_norm.forward(tokens.clone()) } else { tokens.clone() };
-        let hidden = self.feed_forward.forward(input);
+        let hidden = match &self.experts {
+            None => self.feed_forward.forward(input),
+            Some(experts) => around.through(experts, &self.feed_forward, input),
+        };
         let tokens = self.add(tokens, hidden, self.feed_forward_scale.as_ref(), around);
         if self.norm_first { tokens } else { self.feed_forward_norm.forward(tokens) }
     }

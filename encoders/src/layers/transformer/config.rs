@@ -6,6 +6,7 @@ use super::Transformer;
 use super::block::Block;
 use crate::ConfigError;
 use crate::layers::cost::{self, Cost, CostTree};
+use crate::layers::experts::ExpertsConfig;
 use crate::layers::feed_forward::FeedForwardConfig;
 use crate::layers::initializer::{Initializer, WeightDistribution};
 use crate::layers::norm::{Norm, NormKind};
@@ -69,8 +70,6 @@ pub struct BlockConfig {
     pub weights: WeightDistribution,
     /// Whether what a block adds starts smaller by `1 / sqrt(2 * depth)` (Radford et al. 2019, section 2.3).
     pub scale_outputs_by_depth: bool,
-    /// Whether the backward pass computes each block again instead of keeping what is in it: memory for time.
-    pub recompute: bool,
 }
 
 impl Default for BlockConfig {
@@ -89,7 +88,6 @@ impl Default for BlockConfig {
             drop_path: 0.0,
             weights: WeightDistribution::default(),
             scale_outputs_by_depth: false,
-            recompute: false,
         }
     }
 }
@@ -171,7 +169,20 @@ impl TransformerConfig {
     /// # Errors
     /// When a size is zero, the heads do not divide the width, or a rate is none.
     pub fn init(&self, init: &mut Initializer) -> Result<Transformer, ConfigError> {
-        self.build(None, init)
+        self.build(None, None, init)
+    }
+
+    /// Random weights of blocks with experts in the place of one feed-forward.
+    ///
+    /// # Errors
+    /// As [`Self::init`], and when the experts' numbers make no sense.
+    pub fn init_with_experts(
+        &self,
+        experts: Option<&ExpertsConfig>,
+        init: &mut Initializer,
+    ) -> Result<Transformer, ConfigError> {
+        experts.map_or(Ok(()), ExpertsConfig::check)?;
+        self.build(None, experts, init)
     }
 
     /// Random weights of blocks that also attend to another sequence, of tokens as wide as `d_context`.
@@ -183,16 +194,21 @@ impl TransformerConfig {
         d_context: usize,
         init: &mut Initializer,
     ) -> Result<Transformer, ConfigError> {
-        self.build(Some(d_context), init)
+        self.build(Some(d_context), None, init)
     }
 
-    fn build(&self, d_context: Option<usize>, init: &mut Initializer) -> Result<Transformer, ConfigError> {
+    fn build(
+        &self,
+        d_context: Option<usize>,
+        experts: Option<&ExpertsConfig>,
+        init: &mut Initializer,
+    ) -> Result<Transformer, ConfigError> {
         self.check()?;
         if d_context == Some(0) {
             return Err(ConfigError::new("a transformer cannot attend to tokens of width 0"));
         }
         let blocks = init.with_weights(self.block.weights, |init| {
-            (0..self.depth).map(|idx| Block::new(self, d_context, idx, init)).collect()
+            (0..self.depth).map(|idx| Block::new(self, d_context, experts, idx, init)).collect()
         });
         let norm = self.block.norm_first.then(|| self.norm(init));
         Ok(Transformer {
@@ -200,7 +216,7 @@ impl TransformerConfig {
             norm,
             d_head: self.d_head(),
             rotary_base: self.block.rotary_base,
-            recompute: self.block.recompute,
+            has_experts: experts.is_some(),
         })
     }
 
@@ -244,11 +260,25 @@ impl TransformerConfig {
 
     /// What a sequence of `n_tokens` costs. Attention is counted in full, also where a mask hides half of it.
     pub fn cost(&self, n_tokens: usize) -> CostTree {
-        self.cost_attending(n_tokens, None)
+        self.cost_of(n_tokens, None, None)
+    }
+
+    /// The same for blocks with experts.
+    pub fn cost_with_experts(&self, n_tokens: usize, experts: Option<&ExpertsConfig>) -> CostTree {
+        self.cost_of(n_tokens, None, experts)
     }
 
     /// The same for blocks that also attend to `context`: how many tokens, and how wide.
-    pub fn cost_attending(&self, n_tokens: usize, context: Option<[usize; 2]>) -> CostTree {
+    pub fn cost_attending(&self, n_tokens: usize, context: [usize; 2]) -> CostTree {
+        self.cost_of(n_tokens, Some(context), None)
+    }
+
+    fn cost_of(
+        &self,
+        n_tokens: usize,
+        context: Option<[usize; 2]>,
+        experts: Option<&ExpertsConfig>,
+    ) -> CostTree {
         let (n, d_model, has_bias) = (n_tokens, self.d_model, self.block.has_bias);
         let shape = [n, d_model];
         let d_keys = 2 * self.n_key_heads() * self.d_head();
@@ -274,13 +304,24 @@ impl TransformerConfig {
                 + cost::linear(n, d_model, d_model, has_bias);
             parts.push(CostTree::leaf("cross", &shape, cross));
         }
-        parts.push(CostTree::leaf("feed_forward", &shape, norm + self.feed_forward_cost(n) + scale));
+        parts.push(CostTree::leaf("feed_forward", &shape, norm + self.experts_cost(n, experts) + scale));
         let block = CostTree::of("blocks", &shape, parts);
         let mut parts = vec![block.repeated(self.depth)];
         if self.block.norm_first {
             parts.push(CostTree::leaf("norm", &shape, norm));
         }
         CostTree::of("transformer", &shape, parts)
+    }
+
+    fn experts_cost(&self, n: usize, experts: Option<&ExpertsConfig>) -> Cost {
+        let one = self.feed_forward_cost(n);
+        let Some(experts) = experts else { return one };
+        let [n_experts, n_active] = experts.counts().map(|count| count as u64);
+        let router = match experts {
+            ExpertsConfig::Modality => Cost::default(),
+            ExpertsConfig::Routed(_) => cost::linear(n, self.d_model, n_experts as usize, false),
+        };
+        Cost { parameters: one.parameters * n_experts, ..one * n_active } + router
     }
 
     fn feed_forward_cost(&self, n: usize) -> Cost {

@@ -6,12 +6,15 @@ mod config;
 mod cross;
 mod surroundings;
 
+use std::cell::RefCell;
+
 use block::Block;
 use burn::module::Module;
 use burn::prelude::*;
 pub use config::{BlockConfig, TransformerConfig};
 use surroundings::{Layout, Surroundings};
 
+use super::experts::{Kind, Routing};
 use super::norm::Norm;
 use super::ops::{self, AttentionMask, Packing};
 use super::rotary::Rotary;
@@ -23,7 +26,7 @@ pub struct Transformer {
     norm: Option<Norm>,
     d_head: usize,
     rotary_base: Option<f64>,
-    recompute: bool,
+    has_experts: bool,
 }
 
 /// Another sequence that every block attends to.
@@ -52,14 +55,32 @@ impl Transformer {
     /// `[batch, n_tokens, d_model]` -> the same
     ///
     /// # Panics
-    /// When the blocks were made to attend to another sequence.
+    /// When the blocks were made to attend to another sequence, or have experts for kinds of tokens.
     pub fn forward(&self, tokens: Tensor<3>, mask: &AttentionMask) -> Tensor<3> {
+        self.forward_among(tokens, mask, &[]).0
+    }
+
+    /// The same with the tokens' kinds, which follow each other, for blocks with experts; and what their routers did.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens, d_model]` -> the same
+    pub fn forward_among(
+        &self,
+        tokens: Tensor<3>,
+        mask: &AttentionMask,
+        kinds: &[Kind],
+    ) -> (Tensor<3>, Option<Routing>) {
+        if self.has_experts {
+            let around = self.around(&tokens, Layout::Padded(mask), None, kinds, 0);
+            let tokens = self.run(tokens, &around);
+            return (tokens, Routing::mean(around.routings.into_inner()));
+        }
         let Some(packing) = Packing::of(&tokens, mask) else {
-            let around = self.around(&tokens, Layout::Padded(mask), None, 0);
-            return self.run(tokens, &around);
+            let around = self.around(&tokens, Layout::Padded(mask), None, &[], 0);
+            return (self.run(tokens, &around), None);
         };
-        let around = self.around(&tokens, Layout::Packed(&packing), None, 0);
-        ops::unpack(self.run(ops::pack(tokens, &packing), &around), &packing)
+        let around = self.around(&tokens, Layout::Packed(&packing), None, &[], 0);
+        (ops::unpack(self.run(ops::pack(tokens, &packing), &around), &packing), None)
     }
 
     /// The same with every block attending to `context` too.
@@ -67,7 +88,7 @@ impl Transformer {
     /// # Shapes
     /// `[batch, n_tokens, d_model]` -> the same
     pub fn forward_attending(&self, tokens: Tensor<3>, mask: &AttentionMask, context: &Context) -> Tensor<3> {
-        let around = self.around(&tokens, Layout::Padded(mask), Some(context), 0);
+        let around = self.around(&tokens, Layout::Padded(mask), Some(context), &[], 0);
         self.run(tokens, &around)
     }
 
@@ -88,6 +109,7 @@ impl Transformer {
         tokens: &Tensor<3>,
         layout: Layout<'a>,
         context: Option<&'a Context>,
+        kinds: &'a [Kind],
         start: usize,
     ) -> Surroundings<'a> {
         let ([batch, n_tokens, _], device) = (tokens.dims(), tokens.device());
@@ -100,7 +122,7 @@ impl Transformer {
                 }
             }
         });
-        Surroundings { layout, batch, n_tokens, device, rotary, context }
+        Surroundings { layout, batch, n_tokens, device, rotary, context, kinds, routings: RefCell::default() }
     }
 
     /// Runs the tokens that decoding starts behind, and keeps their keys and values.
@@ -112,6 +134,7 @@ impl Transformer {
         prefix: Tensor<3>,
         mask: &AttentionMask,
         context: Option<Context>,
+        kinds: &[Kind],
     ) -> (Tensor<3>, KeyValueCache) {
         let mut tokens = prefix;
         let mut blocks = Vec::with_capacity(self.blocks.len());
@@ -121,7 +144,7 @@ impl Transformer {
             }
             None => Vec::new(),
         };
-        let around = self.around(&tokens, Layout::Padded(mask), context.as_ref(), 0);
+        let around = self.around(&tokens, Layout::Padded(mask), context.as_ref(), kinds, 0);
         for (idx, block) in self.blocks.iter().enumerate() {
             let (next, key_value) = block.forward_keeping_keys(tokens, &around, context_keys.get(idx));
             tokens = next;
@@ -130,7 +153,8 @@ impl Transformer {
         (self.finish(tokens), KeyValueCache { blocks, context_keys, context })
     }
 
-    /// Runs one more token a row behind everything in the cache, and adds it there.
+    /// Runs one more token a row behind everything in the cache, and adds it there. To experts for kinds of tokens it is
+    /// of the first kind: what is decoded is text.
     ///
     /// # Shapes
     /// `token` is `[batch, 1, d_model]`; `is_pad` `[batch, n_cached + 1]` covers the cache and the token.
@@ -144,7 +168,7 @@ impl Transformer {
         let KeyValueCache { blocks, context_keys, context } = cache;
         let n_cached = blocks.first().map_or(0, |keys| keys.dims()[1]);
         let mask = AttentionMask::bidirectional(None);
-        let around = self.around(&token, Layout::Padded(&mask), context.as_ref(), n_cached);
+        let around = self.around(&token, Layout::Padded(&mask), context.as_ref(), &[(0, 0..1)], n_cached);
         for (idx, (block, key_value)) in self.blocks.iter().zip(blocks).enumerate() {
             token = block.forward_cached(token, is_pad, key_value, &around, context_keys.get(idx));
         }

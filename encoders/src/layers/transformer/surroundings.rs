@@ -1,9 +1,13 @@
 //! What a block needs to know beside its tokens.
 
+use std::cell::RefCell;
+
 use burn::prelude::*;
 use burn::tensor::Distribution;
 
 use super::Context;
+use crate::layers::experts::{Experts, Kind, Routing};
+use crate::layers::feed_forward::FeedForward;
 use crate::layers::ops::{self, AttentionMask, Packing};
 use crate::layers::rotary::Rotary;
 
@@ -16,6 +20,10 @@ pub(super) struct Surroundings<'a> {
     pub(super) device: Device,
     pub(super) rotary: Option<Rotary>,
     pub(super) context: Option<&'a Context>,
+    /// Which tokens are of which kind, where experts tell them apart.
+    pub(super) kinds: &'a [Kind],
+    /// What the routers of the blocks did.
+    pub(super) routings: RefCell<Vec<Routing>>,
 }
 
 /// How the tokens lie.
@@ -32,6 +40,22 @@ impl Surroundings<'_> {
         match self.layout {
             Layout::Padded(mask) => ops::attention(qkv, n_heads, mask),
             Layout::Packed(packing) => ops::packed_attention(qkv, n_heads, packing),
+        }
+    }
+
+    /// The feed-forward half of a block with experts.
+    pub(super) fn through(&self, experts: &Experts, first: &FeedForward, tokens: Tensor<3>) -> Tensor<3> {
+        let is_pad = match self.layout {
+            Layout::Padded(mask) => mask.is_pad.as_ref(),
+            Layout::Packed(_) => None,
+        };
+        let is_pad = is_pad.map(|is_pad| is_pad.to_data().iter::<bool>().collect());
+        match experts.forward_routed(first, tokens.clone(), is_pad) {
+            Some((tokens, routing)) => {
+                self.routings.borrow_mut().push(routing);
+                tokens
+            }
+            None => experts.forward_by_kind(first, tokens, self.kinds),
         }
     }
 

@@ -1,25 +1,20 @@
 //! BERT, and the sentence models that are made of it.
 
-use burn::module::{Module, Param};
-use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Family;
 use super::blocks::{BlockNames, transformer};
-use crate::layers::embedding::{Embedding, add_positions};
+use crate::ConfigError;
 use crate::layers::initializer::Initializer;
-use crate::layers::linear::Linear;
-use crate::layers::norm::{Norm, NormKind};
-use crate::layers::ops::AttentionMask;
-use crate::layers::transformer::{BlockConfig, Transformer, TransformerConfig};
+use crate::layers::transformer::{BlockConfig, TransformerConfig};
 use crate::pretrained::mapping::Mapping;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
-use crate::{ConfigError, Modality, TextInput, TokenSequence};
+use crate::text::{Bert, BertConfig};
 
-/// Sizes of a [`Bert`].
+/// Sizes of a published [`Bert`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BertConfig {
+pub struct PublishedBertConfig {
     /// Token ids.
     pub n_vocab: usize,
     /// Longest text in tokens.
@@ -32,63 +27,16 @@ pub struct BertConfig {
     pub transformer: TransformerConfig,
 }
 
-/// Token, position and segment embeddings, normalised, under post-norm blocks.
-///
-/// # Reference
-/// Devlin et al. 2019; `transformers`' `BertModel`.
-#[derive(Module, Debug)]
-pub struct Bert {
-    words: Embedding,
-    positions: Param<Tensor<2>>,
-    segments: Embedding,
-    norm: Norm,
-    transformer: Transformer,
-    pooler: Option<Linear>,
-}
-
-impl BertConfig {
+impl PublishedBertConfig {
     /// Random weights.
     ///
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, init: &mut Initializer) -> Result<Bert, ConfigError> {
-        let d_model = self.transformer.d_model;
-        Ok(Bert {
-            words: Embedding::new(self.n_vocab, d_model, init),
-            positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
-            segments: Embedding::new(self.n_segments, d_model, init),
-            norm: Norm::new(NormKind::Layer, d_model, self.transformer.block.norm_epsilon, init),
-            transformer: self.transformer.init(init)?,
-            pooler: self.has_pooler.then(|| Linear::new(d_model, d_model, init)),
-        })
-    }
-}
-
-impl Bert {
-    /// # Shapes
-    /// `[batch, n_tokens]`, segments `[batch, n_tokens]` or all the first -> `[batch, n_tokens, d_model]`
-    ///
-    /// # Panics
-    /// When a text is longer than `max_tokens`.
-    pub fn forward(&self, input: &TextInput, segments: Option<Tensor<2, Int>>) -> TokenSequence {
-        let segments = segments.unwrap_or_else(|| input.ids.zeros_like());
-        let tokens = self.words.forward(input.ids.clone()) + self.segments.forward(segments);
-        let tokens = self.norm.forward(add_positions(tokens, &self.positions));
-        let mask = AttentionMask::bidirectional(Some(input.is_pad.clone()));
-        TokenSequence {
-            tokens: self.transformer.forward(tokens, &mask),
-            is_pad: input.is_pad.clone(),
-            modality: Modality::Text,
-        }
-    }
-
-    /// The first token of each row, mapped and squashed, where the model has a pooler.
-    ///
-    /// # Shapes
-    /// `[batch, n_tokens, d_model]` -> `[batch, d_model]`
-    pub fn pooled(&self, output: &TokenSequence) -> Option<Tensor<2>> {
-        let first = output.tokens.clone().narrow(1, 0, 1).squeeze_dim::<2>(1);
-        self.pooler.as_ref().map(|pooler| pooler.forward(first).tanh())
+        let Self { n_vocab, max_tokens, n_segments, has_pooler, ref transformer } = *self;
+        let config = BertConfig { max_tokens, n_segments, transformer: transformer.clone() };
+        let bert = config.init(n_vocab, init)?;
+        Ok(if has_pooler { bert.with_pooler(init) } else { bert })
     }
 }
 
@@ -97,20 +45,23 @@ impl Bert {
 pub struct BertFamily;
 
 impl Family for BertFamily {
-    type Config = BertConfig;
+    type Config = PublishedBertConfig;
     type Model = Bert;
     const NAME: &'static str = "bert";
     const ABOUT: &'static str = "BERT and sentence models of its kind: text to vectors";
     const MODEL_TYPES: &'static [&'static str] = &["bert"];
 
-    fn config(published: &PublishedConfig, weights: &Checkpoint) -> Result<BertConfig, CheckpointError> {
+    fn config(
+        published: &PublishedConfig,
+        weights: &Checkpoint,
+    ) -> Result<PublishedBertConfig, CheckpointError> {
         published.only("position_embedding_type", "absolute")?;
         published.only("is_decoder", false)?;
         published.only("add_cross_attention", false)?;
         let mut transformer = transformer(published, [768, 12, 12, 3072], (1e-12, "gelu"))?;
         transformer.block = BlockConfig { norm_first: false, ..transformer.block };
         let has = |name: &str| weights.tensor(name).is_some();
-        Ok(BertConfig {
+        Ok(PublishedBertConfig {
             n_vocab: published.size("vocab_size", 30_522)?,
             max_tokens: published.size("max_position_embeddings", 512)?,
             n_segments: published.size("type_vocab_size", 2)?,
@@ -119,11 +70,11 @@ impl Family for BertFamily {
         })
     }
 
-    fn init(config: &BertConfig, init: &mut Initializer) -> Result<Bert, ConfigError> {
+    fn init(config: &PublishedBertConfig, init: &mut Initializer) -> Result<Bert, ConfigError> {
         config.init(init)
     }
 
-    fn mapping(config: &BertConfig) -> Mapping {
+    fn mapping(config: &PublishedBertConfig) -> Mapping {
         const NAMES: BlockNames = BlockNames {
             // behind the sum of attention and of the feed-forward
             attention_norm: "attention.output.LayerNorm",
@@ -155,11 +106,11 @@ impl Family for BertFamily {
         mapping
     }
 
-    fn n_vocab(config: &BertConfig) -> Option<usize> {
+    fn n_vocab(config: &PublishedBertConfig) -> Option<usize> {
         Some(config.n_vocab)
     }
 
-    fn check_preprocessing(_: &BertConfig, _: &PublishedConfig) -> Result<(), CheckpointError> {
+    fn check_preprocessing(_: &PublishedBertConfig, _: &PublishedConfig) -> Result<(), CheckpointError> {
         Ok(())
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::Family;
 use super::blocks::{BlockNames, transformer};
 use super::patches::{PatchConfig, Patches};
-use crate::layers::embedding::{Embedding, add_positions};
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
 use crate::layers::norm::{Norm, NormKind};
@@ -16,6 +15,7 @@ use crate::layers::transformer::{Transformer, TransformerConfig};
 use crate::pretrained::mapping::{Layout, Mapping};
 use crate::pretrained::preprocessing::PictureSettings;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
+use crate::text::{ClipText, ClipTextConfig};
 use crate::{ConfigError, ImageInput, TextInput};
 
 /// What `eos_token_id` says in the configs of the first release, whatever the vocabulary.
@@ -47,9 +47,7 @@ pub struct ClipConfig {
 /// Radford et al. 2021; `transformers`' `CLIPModel`.
 #[derive(Module, Debug)]
 pub struct Clip {
-    words: Embedding,
-    positions: Param<Tensor<2>>,
-    text: Transformer,
+    text: ClipText,
     text_projection: Linear,
     class: Param<Tensor<1>>,
     patches: Patches,
@@ -69,10 +67,9 @@ impl ClipConfig {
     /// When sizes do not fit together.
     pub fn init(&self, init: &mut Initializer) -> Result<Clip, ConfigError> {
         let (d_text, d_image) = (self.text.d_model, self.image.d_model);
+        let text = ClipTextConfig { max_tokens: self.max_tokens, transformer: self.text.clone() };
         Ok(Clip {
-            words: Embedding::new(self.n_vocab, d_text, init),
-            positions: init.truncated_normal([self.max_tokens, d_text], 0.02),
-            text: self.text.init(init)?,
+            text: text.init(self.n_vocab, init)?,
             text_projection: Linear::with_bias(false, d_text, self.d_embedding, init),
             class: init.truncated_normal([d_image], 0.02),
             patches: self.patches.init(d_image, 1, false, init)?,
@@ -95,8 +92,7 @@ impl Clip {
     /// # Panics
     /// When a text is longer than `max_tokens`.
     pub fn embed_text(&self, input: &TextInput) -> Tensor<2> {
-        let tokens = add_positions(self.words.forward(input.ids.clone()), &self.positions);
-        let tokens = self.text.forward(tokens, &AttentionMask::causal(None));
+        let tokens = self.text.encode(input.ids.clone(), &AttentionMask::causal(None));
         let [batch, n_tokens, d_model] = tokens.dims();
         let ends = self.ends(&input.ids);
         let rows =
@@ -177,10 +173,15 @@ impl Family for ClipFamily {
     fn mapping(config: &ClipConfig) -> Mapping {
         let mut mapping = Mapping::new();
         mapping.ignore("*.position_ids");
-        mapping.same("words.weight", "text_model.embeddings.token_embedding.weight");
-        mapping.same("positions", "text_model.embeddings.position_embedding.weight");
-        BlockNames::CLIP.declare(&mut mapping, "text", "text_model.encoder.layers", config.text.depth);
-        mapping.norm("text.norm", "text_model.final_layer_norm");
+        mapping.same("text.words.weight", "text_model.embeddings.token_embedding.weight");
+        mapping.same("text.positions", "text_model.embeddings.position_embedding.weight");
+        BlockNames::CLIP.declare(
+            &mut mapping,
+            "text.transformer",
+            "text_model.encoder.layers",
+            config.text.depth,
+        );
+        mapping.norm("text.transformer.norm", "text_model.final_layer_norm");
         mapping.linear_without_bias("text_projection", "text_projection");
         mapping.same("class", "vision_model.embeddings.class_embedding");
         mapping.same("patches.positions", "vision_model.embeddings.position_embedding.weight");

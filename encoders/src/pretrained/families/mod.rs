@@ -9,10 +9,9 @@ mod registry;
 mod siglip;
 mod vit;
 mod wav2vec2;
-mod waveform;
 mod whisper;
 
-pub use bert::{Bert, BertConfig, BertFamily};
+pub use bert::{BertFamily, PublishedBertConfig};
 use burn::module::Module;
 pub use clip::{Clip, ClipConfig, ClipFamily};
 pub use patches::{PatchConfig, Patches};
@@ -21,8 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use siglip::{Siglip, SiglipConfig, SiglipFamily};
 pub use vit::{PublishedVit, PublishedVitConfig, VitFamily};
-pub use wav2vec2::{Wav2vec2, Wav2vec2Config, Wav2vec2Family};
-pub use waveform::{PositionConvolution, WaveformConvolutions, WaveformConvolutionsConfig, WaveformNorm};
+pub use wav2vec2::{PublishedWav2vec2Config, Wav2vec2Family};
 pub use whisper::{Whisper, WhisperConfig, WhisperFamily};
 
 use super::checkpoint::Checkpoint;

@@ -9,15 +9,14 @@ use super::blocks::{BlockNames, transformer};
 use super::clip::unit;
 use super::patches::{PatchConfig, Patches};
 use crate::layers::embedding::{Embedding, add_positions};
-use crate::layers::feed_forward::{FeedForward, FeedForwardConfig};
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
-use crate::layers::norm::{Norm, NormKind};
-use crate::layers::ops::{self, AttentionMask};
+use crate::layers::ops::AttentionMask;
 use crate::layers::transformer::{Transformer, TransformerConfig};
 use crate::pretrained::mapping::{Layout, Mapping, Part};
 use crate::pretrained::preprocessing::PictureSettings;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
+use crate::vision::AttentionPooling;
 use crate::{ConfigError, ImageInput, TextInput};
 
 /// Sizes of a [`Siglip`].
@@ -50,55 +49,11 @@ pub struct Siglip {
     text_head: Linear,
     patches: Patches,
     image: Transformer,
-    pooling: Pooling,
+    pooling: AttentionPooling,
     /// `[1]`, the logarithm of what similarities are multiplied by.
     logit_scale: Param<Tensor<1>>,
     /// `[1]`, added behind that.
     logit_bias: Param<Tensor<1>>,
-}
-
-/// Attention of one learned query, and a feed-forward behind it.
-#[derive(Module, Debug)]
-struct Pooling {
-    probe: Param<Tensor<1>>,
-    query: Linear,
-    key_value: Linear,
-    out: Linear,
-    norm: Norm,
-    feed_forward: FeedForward,
-    n_heads: usize,
-}
-
-impl Pooling {
-    fn new(config: &TransformerConfig, init: &mut Initializer) -> Self {
-        let (d_model, block) = (config.d_model, &config.block);
-        let feed_forward = FeedForwardConfig {
-            d_model,
-            d_hidden: config.d_hidden(),
-            activation: block.activation,
-            is_gated: false,
-            has_bias: true,
-        };
-        Self {
-            probe: init.truncated_normal([d_model], 0.02),
-            query: Linear::new(d_model, d_model, init),
-            key_value: Linear::new(d_model, 2 * d_model, init),
-            out: Linear::new(d_model, d_model, init),
-            norm: Norm::new(NormKind::Layer, d_model, block.norm_epsilon, init),
-            feed_forward: feed_forward.init(init),
-            n_heads: config.n_heads,
-        }
-    }
-
-    /// `[batch, n_tokens, d_model]` -> `[batch, d_model]`
-    fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
-        let [batch, _, d_model] = tokens.dims();
-        let probe = self.probe.val().reshape([1, 1, d_model]).repeat_dim(0, batch);
-        let (query, keys) = (self.query.forward(probe), self.key_value.forward(tokens));
-        let attended = self.out.forward(ops::cross_attention(query, keys, self.n_heads, None));
-        let pooled = attended.clone() + self.feed_forward.forward(self.norm.forward(attended));
-        pooled.squeeze_dim::<2>(1)
-    }
 }
 
 impl SiglipConfig {
@@ -121,7 +76,7 @@ impl SiglipConfig {
             text_head: Linear::new(d_text, self.d_embedding, init),
             patches: self.patches.init(d_image, 0, true, init)?,
             image: self.image.init(init)?,
-            pooling: Pooling::new(&self.image, init),
+            pooling: AttentionPooling::new(&self.image, init),
             // the paper's start
             logit_scale: init.constant([1], 10.0_f32.ln()),
             logit_bias: init.constant([1], -10.0),
@@ -153,7 +108,7 @@ impl Siglip {
     /// When the pictures have another size than the model was made for.
     pub fn embed_image(&self, input: &ImageInput) -> Tensor<2> {
         let tokens = self.patches.forward(input.pixels.clone(), None);
-        unit(self.pooling.forward(self.image.forward(tokens, &AttentionMask::bidirectional(None))))
+        unit(self.pooling.forward(self.image.forward(tokens, &AttentionMask::bidirectional(None)), None))
     }
 
     /// How well each text fits each picture; the logistic function of it is the probability that they are a pair.

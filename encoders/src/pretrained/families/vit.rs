@@ -67,9 +67,7 @@ impl PublishedVit {
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
         let tokens = self.patches.forward(input.pixels.clone(), Some(self.class.val()));
         let tokens = self.transformer.forward(tokens, &AttentionMask::bidirectional(None));
-        let [batch, n_tokens, _] = tokens.dims();
-        let is_pad = Tensor::<2, Bool>::full([batch, n_tokens], false, &tokens.device());
-        TokenSequence { tokens, is_pad, modality: Modality::Image }
+        TokenSequence::whole(tokens, Modality::Image)
     }
 
     /// The class token of each row, mapped and squashed, where the model has a pooler.

@@ -1,26 +1,21 @@
 //! wav2vec 2.0: waveforms to vectors.
 
-use burn::module::{Module, Param};
-use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Family;
 use super::blocks::{BlockNames, activation, transformer};
-use super::waveform::{PositionConvolution, WaveformConvolutions, WaveformConvolutionsConfig, WaveformNorm};
+use crate::ConfigError;
+use crate::audio::{Wav2vec2, Wav2vec2Config, WaveformConvolutionsConfig, WaveformNorm};
 use crate::layers::initializer::Initializer;
-use crate::layers::linear::Linear;
-use crate::layers::norm::{Norm, NormKind};
-use crate::layers::ops::AttentionMask;
-use crate::layers::transformer::{BlockConfig, Transformer, TransformerConfig};
+use crate::layers::transformer::{BlockConfig, TransformerConfig};
 use crate::pretrained::mapping::{Layout, Mapping, Part};
 use crate::pretrained::preprocessing::WaveformSettings;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
-use crate::{ConfigError, Modality, TokenSequence, input};
 
-/// Sizes of a [`Wav2vec2`].
+/// Sizes of a published [`Wav2vec2`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Wav2vec2Config {
+pub struct PublishedWav2vec2Config {
     /// Over the waveform.
     pub convolutions: WaveformConvolutionsConfig,
     /// Kernel and groups of the convolution that gives positions.
@@ -35,71 +30,20 @@ pub struct Wav2vec2Config {
     pub transformer: TransformerConfig,
 }
 
-/// Convolutions over a waveform, and a transformer over their outputs.
-///
-/// # Reference
-/// Baevski et al. 2020; `transformers`' `Wav2Vec2Model`.
-#[derive(Module, Debug)]
-pub struct Wav2vec2 {
-    convolutions: WaveformConvolutions,
-    norm: Norm,
-    projection: Linear,
-    mask: Option<Param<Tensor<1>>>,
-    positions: PositionConvolution,
-    /// Before post-norm blocks.
-    first_norm: Option<Norm>,
-    transformer: Transformer,
-    #[module(skip)]
-    config: WaveformConvolutionsConfig,
-}
-
-impl Wav2vec2Config {
+impl PublishedWav2vec2Config {
     /// Random weights.
     ///
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, init: &mut Initializer) -> Result<Wav2vec2, ConfigError> {
-        let (d_model, block) = (self.transformer.d_model, &self.transformer.block);
-        let convolutions = self.convolutions.init(init)?;
-        let channels = self.convolutions.layers.last().map_or(0, |&[channels, _, _]| channels);
-        let norm = |d: usize, init: &mut Initializer| Norm::new(NormKind::Layer, d, block.norm_epsilon, init);
-        Ok(Wav2vec2 {
-            convolutions,
-            norm: norm(channels, init),
-            projection: Linear::new(channels, d_model, init),
-            mask: self.has_mask.then(|| init.truncated_normal([d_model], 0.02)),
-            positions: PositionConvolution::new(d_model, self.position_kernel, self.position_groups, init)?,
-            first_norm: (!block.norm_first).then(|| norm(d_model, init)),
-            transformer: self.transformer.init(init)?,
-            config: self.convolutions.clone(),
-        })
-    }
-}
-
-impl Wav2vec2 {
-    /// Rows are filled up with zeros behind their `lengths` in samples. In a model whose first convolution is normalised over
-    /// time the filling changes a row's outputs: it was trained so.
-    ///
-    /// # Shapes
-    /// `[batch, n_samples]` -> `[batch, n_tokens, d_model]`
-    ///
-    /// # Panics
-    /// When the waveform is shorter than the kernels.
-    pub fn forward(&self, waveform: Tensor<2>, lengths: &[usize]) -> TokenSequence {
-        let features = self.norm.forward(self.convolutions.forward(waveform));
-        let tokens = self.projection.forward(features);
-        let [batch, n_tokens, d_model] = tokens.dims();
-        let lengths = lengths.iter().map(|&n| self.config.n_tokens(n).min(n_tokens)).collect::<Vec<_>>();
-        let is_pad = input::padding(&lengths, n_tokens, &tokens.device());
-        // the convolution for positions reads over the end
-        let hidden = is_pad.clone().reshape([batch, n_tokens, 1]).expand([batch, n_tokens, d_model]);
-        let tokens = self.positions.forward(tokens.mask_fill(hidden, 0.0));
-        let tokens = match &self.first_norm {
-            Some(norm) => norm.forward(tokens),
-            None => tokens,
+        let model = Wav2vec2Config {
+            convolutions: self.convolutions.clone(),
+            position_kernel: self.position_kernel,
+            position_groups: self.position_groups,
+            transformer: self.transformer.clone(),
         };
-        let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
-        TokenSequence { tokens: self.transformer.forward(tokens, &mask), is_pad, modality: Modality::Audio }
+        let model = model.build(init)?;
+        Ok(if self.has_mask { model.with_mask(self.transformer.d_model, init) } else { model })
     }
 }
 
@@ -115,13 +59,16 @@ const NAMES: [&str; 2] = ["parametrizations.weight.original1", "parametrizations
 const POSITIONS: &str = "encoder.pos_conv_embed.conv";
 
 impl Family for Wav2vec2Family {
-    type Config = Wav2vec2Config;
+    type Config = PublishedWav2vec2Config;
     type Model = Wav2vec2;
     const NAME: &'static str = "wav2vec2";
     const ABOUT: &'static str = "wav2vec 2.0: waveforms to vectors";
     const MODEL_TYPES: &'static [&'static str] = &["wav2vec2"];
 
-    fn config(published: &PublishedConfig, weights: &Checkpoint) -> Result<Wav2vec2Config, CheckpointError> {
+    fn config(
+        published: &PublishedConfig,
+        weights: &Checkpoint,
+    ) -> Result<PublishedWav2vec2Config, CheckpointError> {
         published.only("add_adapter", false)?;
         if published.table().get("adapter_attn_dim").is_some_and(|value| !value.is_null()) {
             return Err(published.wrong(
@@ -145,7 +92,7 @@ impl Family for Wav2vec2Family {
         let mut transformer = transformer(published, [768, 12, 12, 3072], (1e-5, "gelu"))?;
         transformer.block = BlockConfig { norm_first, ..transformer.block };
         let ends = |end: &str| weights.tensors().any(|(name, _)| name.ends_with(end));
-        Ok(Wav2vec2Config {
+        Ok(PublishedWav2vec2Config {
             convolutions: WaveformConvolutionsConfig {
                 layers: layers.map(|((&channels, &kernel), &stride)| [channels, kernel, stride]).collect(),
                 norm: published.choice("feat_extract_norm", "group", &norms)?,
@@ -160,11 +107,11 @@ impl Family for Wav2vec2Family {
         })
     }
 
-    fn init(config: &Wav2vec2Config, init: &mut Initializer) -> Result<Wav2vec2, ConfigError> {
+    fn init(config: &PublishedWav2vec2Config, init: &mut Initializer) -> Result<Wav2vec2, ConfigError> {
         config.init(init)
     }
 
-    fn mapping(config: &Wav2vec2Config) -> Mapping {
+    fn mapping(config: &PublishedWav2vec2Config) -> Mapping {
         const BLOCK: BlockNames = BlockNames {
             attention_norm: "layer_norm",
             query: "attention.q_proj",
@@ -217,11 +164,14 @@ impl Family for Wav2vec2Family {
         mapping
     }
 
-    fn n_vocab(_: &Wav2vec2Config) -> Option<usize> {
+    fn n_vocab(_: &PublishedWav2vec2Config) -> Option<usize> {
         None
     }
 
-    fn check_preprocessing(_: &Wav2vec2Config, settings: &PublishedConfig) -> Result<(), CheckpointError> {
+    fn check_preprocessing(
+        _: &PublishedWav2vec2Config,
+        settings: &PublishedConfig,
+    ) -> Result<(), CheckpointError> {
         WaveformSettings::read(settings).map(|_| ())
     }
 }

@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Family;
 use super::blocks::{BlockNames, activation, packed};
-use crate::layers::convolution::{Convolution, ConvolutionConfig};
+use crate::audio::{WhisperEncoder, WhisperEncoderConfig};
 use crate::layers::embedding::{Embedding, add_positions};
 use crate::layers::initializer::Initializer;
-use crate::layers::ops::{self, Activation, AttentionMask};
+use crate::layers::ops::{self, AttentionMask};
 use crate::layers::transformer::{BlockConfig, Context, KeyValueCache, Transformer, TransformerConfig};
 use crate::pretrained::mapping::{Layout, Mapping};
 use crate::pretrained::preprocessing::check_log_mel;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
-use crate::{AudioInput, ConfigError, Modality, TokenSequence};
+use crate::{AudioInput, ConfigError, TokenSequence};
 
 /// Sizes of a [`Whisper`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,10 +45,7 @@ pub struct WhisperConfig {
 /// Radford et al. 2023; `transformers`' `WhisperForConditionalGeneration`.
 #[derive(Module, Debug)]
 pub struct Whisper {
-    first: Convolution,
-    second: Convolution,
-    audio_positions: Param<Tensor<2>>,
-    encoder: Transformer,
+    encoder: WhisperEncoder,
     words: Embedding,
     text_positions: Param<Tensor<2>>,
     decoder: Transformer,
@@ -67,11 +64,10 @@ impl WhisperConfig {
                 self.decoder.d_model
             )));
         }
+        let encoder =
+            WhisperEncoderConfig { max_tokens: self.max_audio_tokens, transformer: self.encoder.clone() };
         Ok(Whisper {
-            first: ConvolutionConfig::over_time([self.n_mels, d_model], 3, 1, 1).init(init),
-            second: ConvolutionConfig::over_time([d_model, d_model], 3, 2, 1).init(init),
-            audio_positions: init.truncated_normal([self.max_audio_tokens, d_model], 0.02),
-            encoder: self.encoder.init(init)?,
+            encoder: encoder.init(self.n_mels, init)?.with_positions(d_model, init),
             words: Embedding::new(self.n_vocab, d_model, init),
             text_positions: init.truncated_normal([self.max_text_tokens, d_model], 0.02),
             decoder: self.decoder.init_attending(d_model, init)?,
@@ -88,15 +84,8 @@ impl Whisper {
     /// # Panics
     /// When there are more frames than the model has positions for.
     pub fn encode(&self, input: &AudioInput) -> TokenSequence {
-        let [batch, n_frames, n_mels] = input.frames.dims();
-        let map = input.frames.clone().reshape([batch, n_frames, 1, n_mels]);
-        let map = ops::activate(self.first.forward(map), Activation::Gelu);
-        let map = ops::activate(self.second.forward(map), Activation::Gelu);
-        let [_, n_tokens, _, d_model] = map.dims();
-        let tokens = add_positions(map.reshape([batch, n_tokens, d_model]), &self.audio_positions);
-        let tokens = self.encoder.forward(tokens, &AttentionMask::bidirectional(None));
-        let is_pad = Tensor::<2, Bool>::full([batch, n_tokens], false, &tokens.device());
-        TokenSequence { tokens, is_pad, modality: Modality::Audio }
+        let [batch, n_frames, _] = input.frames.dims();
+        self.encoder.forward(&AudioInput { frames: input.frames.clone(), lengths: vec![n_frames; batch] })
     }
 
     /// Scores of what follows each token.
@@ -119,7 +108,7 @@ impl Whisper {
     pub fn prefill(&self, encoded: &TokenSequence, ids: Tensor<2, Int>) -> (Tensor<3>, KeyValueCache) {
         let tokens = add_positions(self.words.forward(ids), &self.text_positions);
         let context = Context { tokens: encoded.tokens.clone(), is_pad: None };
-        let (tokens, cache) = self.decoder.prefill(tokens, &AttentionMask::causal(None), Some(context));
+        let (tokens, cache) = self.decoder.prefill(tokens, &AttentionMask::causal(None), Some(context), &[]);
         (self.classify(tokens), cache)
     }
 
@@ -197,11 +186,15 @@ impl Family for WhisperFamily {
         mapping.optional_prefix("model.");
         mapping.tied("proj_out.weight", "model.decoder.embed_tokens.weight");
         for (ours, published) in [("first", "conv1"), ("second", "conv2")] {
-            mapping.convolution(&format!("{ours}.weight"), &format!("model.encoder.{published}"), &[3]);
+            mapping.convolution(
+                &format!("encoder.{ours}.weight"),
+                &format!("model.encoder.{published}"),
+                &[3],
+            );
         }
-        mapping.same("audio_positions", "model.encoder.embed_positions.weight");
-        NAMES.declare(&mut mapping, "encoder", "model.encoder.layers", config.encoder.depth);
-        mapping.norm("encoder.norm", "model.encoder.layer_norm");
+        mapping.same("encoder.positions", "model.encoder.embed_positions.weight");
+        NAMES.declare(&mut mapping, "encoder.transformer", "model.encoder.layers", config.encoder.depth);
+        mapping.norm("encoder.transformer.norm", "model.encoder.layer_norm");
         mapping.tensor("words.weight", "model.decoder.embed_tokens.weight", Layout::Same);
         mapping.same("text_positions", "model.decoder.embed_positions.weight");
         NAMES.declare(&mut mapping, "decoder", "model.decoder.layers", config.decoder.depth);

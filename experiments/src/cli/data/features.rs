@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use miette::{Diagnostic, IntoDiagnostic};
 use serde_json::json;
-use triptych_datasets::audio::{AudioError, AudioPipeline, AudioTransform, Features};
+use triptych_datasets::audio::{AudioError, AudioPipeline, AudioTransform, Features, SAMPLES_PER_FRAME};
 use triptych_datasets::image::{Filter, Fit, ImageError, ImageTransform, decode};
 use triptych_datasets::npy;
 
@@ -70,6 +70,8 @@ enum Kind {
     LogMel,
     /// Kaldi's log filterbank energies
     Fbank,
+    /// The waveform, at mean 0 and variance 1, 160 samples a frame
+    Waveform,
     /// A picture's pixels
     Image,
 }
@@ -119,7 +121,7 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
     let computed = match args.kind {
         Kind::Image => picture(&bytes, &extension, &transforms.image)
             .map_err(|problem| FeaturesError::Picture { path: args.input.clone(), problem })?,
-        Kind::LogMel | Kind::Fbank => sound(&bytes, &extension, &transforms.audio)
+        Kind::LogMel | Kind::Fbank | Kind::Waveform => sound(&bytes, &extension, &transforms.audio)
             .map_err(|problem| FeaturesError::Sound { path: args.input.clone(), problem })?,
     };
     write(&args.out, &computed)
@@ -141,7 +143,7 @@ impl Transforms {
         };
         let checked = match args.kind {
             Kind::Image => transforms.image.check(),
-            Kind::LogMel | Kind::Fbank => transforms.audio.check(),
+            Kind::LogMel | Kind::Fbank | Kind::Waveform => transforms.audio.check(),
         };
         checked.map_err(|message| UsageError { message, hint: None })?;
         Ok(transforms)
@@ -167,7 +169,7 @@ impl Transforms {
     fn of_options(args: &Args) -> Result<Self, UsageError> {
         let foreign = match args.kind {
             Kind::Image => vec![("--mels", args.mels.is_some())],
-            Kind::LogMel | Kind::Fbank => vec![
+            Kind::LogMel | Kind::Fbank | Kind::Waveform => vec![
                 ("--side", args.side.is_some()),
                 ("--resize", args.resize.is_some()),
                 ("--fit", args.fit.is_some()),
@@ -195,7 +197,8 @@ impl Transforms {
             max_s: WHOLE_S,
             ..AudioTransform::default()
         };
-        let audio = AudioTransform { n_mels: args.mels.unwrap_or(plain.n_mels), ..plain };
+        let usual = if args.kind == Kind::Waveform { SAMPLES_PER_FRAME } else { plain.n_mels };
+        let audio = AudioTransform { n_mels: args.mels.unwrap_or(usual), ..plain };
         Ok(Self { image, audio })
     }
 }
@@ -205,6 +208,7 @@ impl Kind {
         match self {
             Self::LogMel => Some(Features::LogMel),
             Self::Fbank => Some(Features::Fbank),
+            Self::Waveform => Some(Features::Waveform),
             Self::Image => None,
         }
     }
@@ -213,6 +217,7 @@ impl Kind {
         match features {
             Features::LogMel => Self::LogMel,
             Features::Fbank => Self::Fbank,
+            Features::Waveform => Self::Waveform,
         }
     }
 
@@ -220,6 +225,7 @@ impl Kind {
         match self {
             Self::LogMel => "log-mel",
             Self::Fbank => "fbank",
+            Self::Waveform => "waveform",
             Self::Image => "image",
         }
     }

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use crate::diagnostic::UsageError;
+
 /// Download a data set of the Hugging Face hub, or what a list of addresses names
 #[derive(Debug, clap::Args)]
 #[cfg_attr(
-    not(feature = "fetch"),
+    not(all(feature = "fetch", feature = "hub")),
     allow(dead_code, reason = "the help is the same, whatever the program can do")
 )]
 #[command(after_help = "\
@@ -58,59 +60,61 @@ pub(crate) struct Args {
     quiet: bool,
 }
 
-#[cfg(not(feature = "fetch"))]
 pub(crate) fn run(args: &Args) -> miette::Result<()> {
-    Err(miette::miette!(
-        help = "build it with downloads: `cargo build --release --features fetch`",
-        "this program was built without downloads, so it cannot fetch {}",
-        args.list.as_ref().map_or(args.source.clone(), |list| list.display().to_string())
-    ))
-}
-
-#[cfg(feature = "fetch")]
-pub(crate) use enabled::run;
-
-#[cfg(feature = "fetch")]
-mod enabled {
-    use std::cell::RefCell;
-
-    use triptych_datasets::remote::{
-        Accept, FetchError, HubAccess, HubRequest, UrlOptions, fetch_hub, fetch_urls, read_list,
-    };
-
-    use super::Args;
-    use crate::diagnostic::{UsageError, print};
-    use crate::progress::Progress;
-
-    /// Failures shown as they happen; the ledger has them all.
-    const MOST_NOTES: usize = 5;
-
-    pub(crate) fn run(args: &Args) -> miette::Result<()> {
-        match (args.source.strip_prefix("hf:"), args.source.as_str(), &args.list) {
-            (Some(repo), _, None) => hub(args, repo),
-            (None, "urls", Some(list)) => urls(args, list),
-            _ => {
-                let given = args.list.as_ref().map(|list| format!(" {}", list.display())).unwrap_or_default();
-                Err(UsageError {
-                    message: format!(
-                        "expected hf:OWNER/NAME, or `urls` and a list, got `{}{given}`",
-                        args.source
-                    ),
-                    hint: Some(
-                        "for example `triptych data fetch urls photos.csv --out data/photos`".to_owned(),
-                    ),
-                }
-                .into())
+    match (args.source.strip_prefix("hf:"), args.source.as_str(), &args.list) {
+        (Some(repo), _, None) => hub::run(args, repo),
+        (None, "urls", Some(list)) => urls::run(args, list),
+        _ => {
+            let given = args.list.as_ref().map(|list| format!(" {}", list.display())).unwrap_or_default();
+            Err(UsageError {
+                message: format!(
+                    "expected hf:OWNER/NAME, or `urls` and a list, got `{}{given}`",
+                    args.source
+                ),
+                hint: Some("for example `triptych data fetch urls photos.csv --out data/photos`".to_owned()),
             }
+            .into())
         }
     }
+}
 
-    fn hub(args: &Args, repo: &str) -> miette::Result<()> {
+#[cfg(not(feature = "hub"))]
+mod hub {
+    pub(super) fn run(_: &super::Args, repo: &str) -> miette::Result<()> {
+        Err(miette::miette!(
+            help = "build it with the hub: `cargo build --release --features hub`",
+            "this program was built without the Hugging Face hub, so it cannot fetch hf:{repo}"
+        ))
+    }
+}
+
+#[cfg(not(feature = "fetch"))]
+mod urls {
+    pub(super) fn run(_: &super::Args, list: &std::path::Path) -> miette::Result<()> {
+        Err(miette::miette!(
+            help = "build it with downloads: `cargo build --release --features fetch`",
+            "this program was built without downloads, so it cannot fetch {}",
+            list.display()
+        ))
+    }
+}
+
+#[cfg(feature = "hub")]
+mod hub {
+    use std::cell::RefCell;
+
+    use triptych_datasets::remote::{HubAccess, HubRequest, RepoKind, fetch_hub};
+
+    use super::{Args, json, mib, report};
+    use crate::diagnostic::print;
+    use crate::progress::Progress;
+
+    pub(super) fn run(args: &Args, repo: &str) -> miette::Result<()> {
         let request = HubRequest {
             revision: args.revision.clone(),
             include: args.include.clone(),
             n_threads: args.threads,
-            ..HubRequest::new(repo)
+            ..HubRequest::new(RepoKind::Dataset, repo)
         };
         let progress = RefCell::new(None::<Progress>);
         let summary = fetch_hub(&HubAccess::from_environment(), &request, &args.out, &|done, total, path| {
@@ -136,8 +140,22 @@ mod enabled {
             summary.commit
         ))
     }
+}
 
-    fn urls(args: &Args, list: &std::path::Path) -> miette::Result<()> {
+#[cfg(feature = "fetch")]
+mod urls {
+    use std::cell::RefCell;
+
+    use triptych_datasets::remote::{Accept, UrlOptions, fetch_urls, read_list};
+
+    use super::{Args, json, mib, report};
+    use crate::diagnostic::{UsageError, print};
+    use crate::progress::Progress;
+
+    /// Failures shown as they happen; the ledger has them all.
+    const MOST_NOTES: usize = 5;
+
+    pub(super) fn run(args: &Args, list: &std::path::Path) -> miette::Result<()> {
         let accept = match args.accept.as_str() {
             "media" => Accept::Media,
             "image" => Accept::Image,
@@ -195,19 +213,22 @@ mod enabled {
         line.push('\n');
         print(&line)
     }
+}
 
-    fn json(summary: &impl serde::Serialize) -> String {
-        serde_json::to_string(summary).expect("plain numbers serialise")
-    }
+#[cfg(any(feature = "fetch", feature = "hub"))]
+fn json(summary: &impl serde::Serialize) -> String {
+    serde_json::to_string(summary).expect("plain numbers serialise")
+}
 
-    fn mib(n_bytes: u64) -> f64 {
-        n_bytes as f64 / f64::from(1 << 20)
-    }
+#[cfg(any(feature = "fetch", feature = "hub"))]
+fn mib(n_bytes: u64) -> f64 {
+    n_bytes as f64 / f64::from(1 << 20)
+}
 
-    fn report(error: FetchError) -> miette::Report {
-        match error.hint() {
-            Some(hint) => miette::miette!(help = hint, "{error}"),
-            None => miette::miette!("{error}"),
-        }
+#[cfg(any(feature = "fetch", feature = "hub"))]
+fn report(error: triptych_datasets::remote::FetchError) -> miette::Report {
+    match error.hint() {
+        Some(hint) => miette::miette!(help = hint, "{error}"),
+        None => miette::miette!("{error}"),
     }
 }

@@ -1,7 +1,8 @@
 //! `triptych score asr`: word and character errors of transcripts.
 
 use miette::IntoDiagnostic;
-use triptych_tasks::metrics::{Normalizer, WordAlignment, WordErrors};
+use serde_json::json;
+use triptych_tasks::metrics::{MatchedPairs, Normalizer, WordAlignment, WordErrors};
 
 use super::error::{FileError, Place};
 use super::options::{NormalizerChoice, Options};
@@ -19,7 +20,7 @@ Examples:
 
 Rates are of the corpus: errors of all utterances over words of all references. An empty reference is silence:
 words against it are insertions. Nothing is normalised unless asked for. `--compare` resamples whole utterances, or
-everything of a `--cluster`, for both systems alike.")]
+everything of a `--cluster`, for both systems alike; the matched-pairs test of NIST's sctk compares stretches with errors.")]
 pub(super) struct Args {
     #[command(flatten)]
     options: Options,
@@ -57,8 +58,13 @@ pub(super) fn run(args: &Args) -> miette::Result<()> {
         report.notes.push("case and punctuation count as errors; see --normalizer".to_owned());
     }
     if let Some(other) = &inputs.other {
-        let errors = WordErrors::new(normalizer, &written, &other.texts()?).into_diagnostic()?;
+        let others = other.texts()?;
+        let errors = WordErrors::new(normalizer, &written, &others).into_diagnostic()?;
         report.others = Some(errors.figures());
+        let align = |hypotheses: &[&str]| WordAlignment::of_all(normalizer, &written, hypotheses);
+        let test = MatchedPairs::new(&align(&hypotheses), &align(&others));
+        report.text = told(&test);
+        report.details.insert("matched_pairs".to_owned(), json!(test));
     }
     inputs.tag(&mut report, options)?;
     if args.align {
@@ -72,8 +78,23 @@ pub(super) fn run(args: &Args) -> miette::Result<()> {
             speakers: inputs.tags("speaker").unwrap_or_default(),
             alignments: WordAlignment::of_all(normalizer, &written, &hypotheses),
         };
-        report.text = utterances.text(args.top);
+        if !report.text.is_empty() {
+            report.text.push('\n');
+        }
+        report.text.push_str(&utterances.text(args.top));
         report.details.insert("alignment".to_owned(), utterances.json(args.top));
     }
     report.conclude(options)
+}
+
+/// The test in a line.
+fn told(test: &MatchedPairs) -> String {
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.4}"));
+    format!(
+        "matched pairs (MAPSSWE): {:+.4} errors a segment over {} segments, z {}, p {}\n",
+        test.mean_difference,
+        test.n_segments,
+        number(test.z),
+        number(test.p)
+    )
 }

@@ -158,3 +158,34 @@ fn a_long_unlikely_sequence_stays_finite() {
     let loss = to_vec(ctc_loss(logits, &[n_frames], &[target], 0))[0];
     assert!(loss.is_finite() && loss > 3000.0, "loss {loss}");
 }
+
+#[test]
+fn loss_and_gradient_agree_with_pytorch() {
+    /// Of single-precision numbers up to 20.
+    const TOLERANCE: f32 = 2e-6;
+    let golden: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../tests/golden/ctc.json")).expect("it is JSON");
+    for case in golden["cases"].as_array().expect("a list") {
+        let floats = |name: &str| -> Vec<f32> {
+            let values = case[name].as_array().expect("a list").iter();
+            values.map(|value| value.as_f64().expect("a number") as f32).collect()
+        };
+        let integers = |value: &serde_json::Value| -> Vec<usize> {
+            let values = value.as_array().expect("a list").iter();
+            values.map(|value| value.as_u64().expect("an integer") as usize).collect()
+        };
+        let dims: [usize; 3] = integers(&case["dims"]).try_into().expect("three axes");
+        let targets: Vec<Vec<u32>> = (case["targets"].as_array().expect("a list").iter())
+            .map(|target| integers(target).into_iter().map(|label| label as u32).collect())
+            .collect();
+        let blank = case["blank"].as_u64().expect("an integer") as u32;
+        let logits = Tensor::<1>::from_floats(floats("logits").as_slice(), &Device::flex());
+        let logits = logits.reshape(dims).autodiff().require_grad();
+        let losses = ctc_loss(logits.clone(), &integers(&case["lengths"]), &targets, blank);
+        let weights = Tensor::<1>::from_floats(floats("weights").as_slice(), &Device::flex()).autodiff();
+        let grads = (losses.clone() * weights).sum().backward();
+        let grad = logits.grad(&grads).expect("the logits are tracked");
+        assert_near(&to_vec(losses), &floats("losses"), TOLERANCE, "loss");
+        assert_near(&to_vec(grad), &floats("grads"), TOLERANCE, "gradient");
+    }
+}

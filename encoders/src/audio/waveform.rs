@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
+use super::hidden_behind;
 use crate::ConfigError;
 use crate::layers::convolution::{Convolution, ConvolutionConfig};
 use crate::layers::initializer::Initializer;
@@ -76,6 +77,25 @@ impl WaveformConvolutionsConfig {
         })
     }
 
+    /// Samples from one token to the next, and samples that a token is made of.
+    pub fn stride_and_width(&self) -> [usize; 2] {
+        self.layers.iter().fold([1, 1], |[stride, width], &[_, kernel, step]| {
+            [stride * step, width + kernel.saturating_sub(1) * stride]
+        })
+    }
+
+    /// Samples that `n_tokens` are made of.
+    pub fn n_samples(&self, n_tokens: usize) -> usize {
+        let [stride, width] = self.stride_and_width();
+        (n_tokens * stride + width).saturating_sub(stride)
+    }
+
+    /// Outputs of the first convolution over a waveform of `n_samples`.
+    pub(super) fn n_first(&self, n_samples: usize) -> usize {
+        let Some(&[_, kernel, stride]) = self.layers.first() else { return 0 };
+        n_samples.checked_sub(kernel).map_or(0, |rest| rest / stride.max(1) + 1)
+    }
+
     /// Tokens of a waveform of `n_samples`.
     pub fn n_tokens(&self, n_samples: usize) -> usize {
         self.layers.iter().fold(n_samples, |n, &[_, kernel, stride]| match n.checked_sub(kernel) {
@@ -86,19 +106,22 @@ impl WaveformConvolutionsConfig {
 }
 
 impl WaveformConvolutions {
+    /// A normalisation over time is over the first `n_first` outputs of the first convolution, of each row, where they are
+    /// given, and over all otherwise.
+    ///
     /// # Shapes
     /// `[batch, n_samples]` -> `[batch, n_tokens, channels]`
     ///
     /// # Panics
     /// When the waveform is shorter than the kernels.
-    pub(super) fn forward(&self, waveform: Tensor<2>) -> Tensor<3> {
+    pub(super) fn forward(&self, waveform: Tensor<2>, n_first: Option<&[usize]>) -> Tensor<3> {
         let [batch, n_samples] = waveform.dims();
         let mut map = waveform.reshape([batch, n_samples, 1, 1]);
         for (idx, layer) in self.layers.iter().enumerate() {
             map = layer.forward(map);
             map = match (self.norm, self.norms.get(idx)) {
                 (WaveformNorm::EachOverChannels, Some(norm)) => norm.forward(map),
-                (WaveformNorm::FirstOverTime, Some(norm)) => over_time(map, norm),
+                (WaveformNorm::FirstOverTime, Some(norm)) => over_time(map, norm, n_first),
                 (_, None) => map,
             };
             map = ops::activate(map, self.activation);
@@ -108,12 +131,20 @@ impl WaveformConvolutions {
     }
 }
 
-/// Each channel to mean 0 and variance 1 over time, then scaled and shifted: group normalisation of one channel a group
-/// (Wu and He 2018).
-fn over_time(map: Tensor<4>, norm: &Norm) -> Tensor<4> {
-    let [_, _, _, channels] = map.dims();
-    let centred = map.clone() - map.mean_dim(1);
-    let variance = centred.clone().square().mean_dim(1);
+/// Each channel to mean 0 and variance 1 over the first `lengths` places of each row, or over all, then scaled and
+/// shifted: group normalisation of one channel a group (Wu and He 2018).
+fn over_time(map: Tensor<4>, norm: &Norm, lengths: Option<&[usize]>) -> Tensor<4> {
+    let [batch, n, _, channels] = map.dims();
+    let mean = |map: Tensor<4>| match lengths {
+        None => map.mean_dim(1),
+        Some(lengths) => {
+            let counts = lengths.iter().map(|&length| length.clamp(1, n) as f32).collect::<Vec<_>>();
+            let counts = Tensor::from_data(TensorData::new(counts, [batch, 1, 1, 1]), &map.device());
+            hidden_behind(lengths, map).sum_dim(1) / counts
+        }
+    };
+    let centred = map.clone() - mean(map);
+    let variance = mean(centred.clone().square());
     let scaled = centred / (variance + Norm::EPSILON).sqrt() * norm.gamma.val().reshape([1, 1, 1, channels]);
     match &norm.beta {
         Some(beta) => scaled + beta.val().reshape([1, 1, 1, channels]),
