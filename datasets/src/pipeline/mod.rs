@@ -22,7 +22,6 @@ mod filter;
 mod fingerprint;
 mod item;
 mod key;
-mod language;
 mod ledger;
 mod loudness;
 mod merge;

@@ -242,10 +242,10 @@ fn resampled(
     if sound.blob.extension == "wav" && is_plain_wav(&bytes) {
         return Ok(None);
     }
-    let converted = audio::decode(&bytes, &sound.blob.extension, NO_LIMIT_S).and_then(|waveform| {
-        let samples = audio::resample(&waveform.samples, waveform.rate_hz, RATE_HZ)?;
-        let waveform = Waveform { samples, rate_hz: RATE_HZ };
-        Ok((audio::encode_wav(&waveform)?, waveform.duration_s()))
+    let decoded = audio::decode(&bytes, &sound.blob.extension, NO_LIMIT_S);
+    let converted = decoded.and_then(Waveform::at_rate).and_then(|waveform| {
+        let bytes = audio::encode_wav(&waveform)?;
+        Ok((bytes, waveform.duration_s()))
     });
     match converted {
         Ok((bytes, duration_s)) => {

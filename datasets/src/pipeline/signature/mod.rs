@@ -15,7 +15,7 @@ pub(crate) use audio::{SoundHasher, SoundSignature};
 pub(crate) use bands::near_leaders;
 pub(crate) use image::PictureSignature;
 pub(crate) use near::BitIndex;
-pub(crate) use spill::{Record, Spill, SpillWriter};
+pub(crate) use spill::{Record, SpillWriter};
 pub(crate) use text::{TextHasher, TextSignature};
 
 /// The signatures of a sample; they live from one stage to the next.
