@@ -267,6 +267,15 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }
     }
+    let read_whole =
+        [("masked_image", Modality::Image), ("masked_audio", Modality::Audio), ("ctc", Modality::Audio)];
+    for (name, modality) in read_whole {
+        if config.model.fusion.resample.of(modality).is_some() && config.objectives.contains_key(name) {
+            let key = format!("model.fusion.resample.{}.n_latents", modality.name());
+            return Err(resolved
+                .reject(&key, format!("left out beside the objective {name}, which reads every token")));
+        }
+    }
     for holdout in &config.evaluate.holdouts {
         let uses = [
             (Modality::Text, true),

@@ -40,7 +40,7 @@ impl StepCost {
             |modality: Modality| part(encoder(modality)).map_or(0, |part: &CostTree| part.shape[0]);
         let n_sounds = config.data.sounds_per_row as u64;
         let encoders = cost("text") + cost("vision") + cost("audio") * n_sounds;
-        let mut flops = encoders.flops as f64;
+        let mut flops = encoders.training_flops() as f64;
         let mut kept = encoders.kept as f64;
         for (name, schedule) in &config.objectives {
             let Some(objective) = schedule.objective(name).filter(|_| schedule.weight > 0.0) else {
@@ -69,10 +69,10 @@ impl StepCost {
                 name if name.starts_with("masked_text") => cost("text"),
                 _ => Cost::default(),
             };
-            flops += share * (fused.flops + again.flops) as f64;
+            flops += share * (fused + again).training_flops() as f64;
             kept += (fused.kept + again.kept) as f64;
         }
-        Self { parameters: tree.cost.parameters, flops_per_row: 3.0 * flops, kept_per_row: kept }
+        Self { parameters: tree.cost.parameters, flops_per_row: flops, kept_per_row: kept }
     }
 }
 
