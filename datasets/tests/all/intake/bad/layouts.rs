@@ -34,6 +34,9 @@ pub(super) enum Listing {
     Packed,
 }
 
+/// A file by its name.
+pub(super) type NamedBytes = (String, Vec<u8>);
+
 pub(super) struct Layout {
     pub(super) format: &'static str,
     pub(super) carries: Carries,
@@ -41,7 +44,7 @@ pub(super) struct Layout {
     /// Where an item's picture or sound lies.
     pub(super) place: fn(&str) -> String,
     /// What is written about the items: files by their names.
-    pub(super) about: fn(&[Item]) -> Vec<(String, Vec<u8>)>,
+    pub(super) about: fn(&[Item]) -> Vec<NamedBytes>,
     /// How many folders up from where names count from is the source.
     pub(super) n_below: usize,
 }
