@@ -8,14 +8,16 @@ mod ctc;
 mod masked_audio;
 mod masked_image;
 mod masked_text;
+mod options;
 
 use burn::prelude::*;
 pub use context::{PAD_ID, StepContext, TokenIds};
 pub use contrastive::{info_nce, info_nce_towards};
+pub use options::{OptionError, Options};
 use triptych_encoders::Modality;
 
 /// Something that a model can learn from a batch.
-pub trait Objective: Sync {
+pub trait Objective: Send + Sync {
     /// Key in the configuration, in logs and in reports.
     fn name(&self) -> &'static str;
 
@@ -30,11 +32,22 @@ pub trait Objective: Sync {
         false
     }
 
+    /// What a config may set of it by name, with the values that it has.
+    fn options(&self) -> Options {
+        Options::new()
+    }
+
+    /// The same objective with the options that are `given` in place of its own.
+    ///
+    /// # Errors
+    /// An option that it does not have, and a value that makes no sense.
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError>;
+
     /// The loss, one value; `None` when the batch has too few rows with all the modalities needed.
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>>;
 }
 
-/// Every objective there is.
+/// Every objective there is, with its defaults.
 pub static OBJECTIVES: &[&dyn Objective] = &[
     &contrastive::IMAGE_TEXT,
     &contrastive::AUDIO_TEXT,
@@ -53,6 +66,14 @@ pub fn find(name: &str) -> Option<&'static dyn Objective> {
     OBJECTIVES.iter().copied().find(|objective| objective.name() == name)
 }
 
+/// An objective that has no options is given none.
+fn without_options(given: &Options) -> Result<(), OptionError> {
+    match given.keys().next() {
+        Some(option) => Err(OptionError::new(option, "left out: the objective has no options")),
+        None => Ok(()),
+    }
+}
+
 /// A step's loss and what it consists of.
 #[derive(Debug)]
 pub struct LossParts {
@@ -64,7 +85,7 @@ pub struct LossParts {
 }
 
 /// Adds up the weighted losses of a step; `None` when no objective applies to the batch.
-pub fn combine(context: &StepContext<'_>, weighted: &[(&'static dyn Objective, f32)]) -> Option<LossParts> {
+pub fn combine(context: &StepContext<'_>, weighted: &[(&dyn Objective, f32)]) -> Option<LossParts> {
     let mut total: Option<Tensor<1>> = None;
     let mut named = Vec::with_capacity(weighted.len());
     for &(objective, weight) in weighted {

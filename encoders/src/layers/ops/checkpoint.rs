@@ -64,7 +64,7 @@ where
     let call = Call { module: module.valid(), inputs, run };
     let output = match parents.tensors.len() {
         ..=16 => record::<B, M, F, 16>(call, parents.tensors),
-        ..=32 => record::<B, M, F, 32>(call, parents.tensors),
+        17..=32 => record::<B, M, F, 32>(call, parents.tensors),
         _ => record::<B, M, F, MAX_PARENTS>(call, parents.tensors),
     };
     Tensor::from_primitive::<Autodiff<B>>(output)

@@ -25,7 +25,7 @@ struct Kept {
 
 #[derive(Clone)]
 enum KeptLayout {
-    Padded(AttentionMask),
+    Padded(Box<AttentionMask>),
     Packed(Packing),
 }
 
@@ -45,7 +45,7 @@ impl Kept {
         let layout = match around.layout {
             Layout::Padded(mask) => {
                 let is_pad = mask.is_pad.clone().map(Tensor::without_autodiff);
-                KeptLayout::Padded(AttentionMask { is_pad, n_prefix: mask.n_prefix })
+                KeptLayout::Padded(Box::new(AttentionMask { is_pad, n_prefix: mask.n_prefix }))
             }
             Layout::Packed(packing) => KeptLayout::Packed(packing.clone()),
         };
