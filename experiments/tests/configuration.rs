@@ -450,3 +450,31 @@ fn an_objective_takes_the_options_that_it_has_and_no_others() {
     let error = shown("objectives.ctc.weight=much");
     assert!(error.contains("`objectives.ctc.weight` must be a number"), "{error}");
 }
+
+#[test]
+fn an_objective_that_the_model_has_no_head_for_is_refused() {
+    let shown = |settings: &[&str]| {
+        let error = quickstart_with(settings).expect_err("the model lacks something");
+        render(&error, false)
+    };
+    let error = shown(&["objectives.masked_autoencoder.weight=1"]);
+    assert!(
+        error.contains("`objectives.masked_autoencoder` must be left out, or the model given"),
+        "{error}"
+    );
+    assert!(error.contains("`model.patch_decoder`"), "{error}");
+    let error = shown(&["objectives.masked_audio_codes.weight=1"]);
+    assert!(error.contains("`model.audio_codes`"), "{error}");
+    let error = shown(&["objectives.ctc.intermediate=[0, 2]"]);
+    assert!(error.contains("blocks below the last of the 2"), "{error}");
+    let decoder = "model.patch_decoder={ d_model = 64, depth = 1, n_heads = 2 }";
+    let whole = [
+        decoder,
+        "model.audio_codes=512",
+        "objectives.masked_autoencoder.weight=1",
+        "objectives.masked_audio_codes.weight=1",
+        "objectives.ctc.intermediate=[0, 1]",
+        "objectives.joint_masking.weight=1",
+    ];
+    quickstart_with(&whole).expect("everything that is needed is there");
+}

@@ -158,22 +158,48 @@ impl Backbone {
         FusedSequence { tokens, is_pad, spans, routing }
     }
 
-    /// Fuses the inputs with a causal text behind them.
+    /// Fuses the inputs as [`Self::forward`] does, and gives what the first `n` blocks make of them for every `n` of `depths`
+    /// too, in rising order, normalised as the whole is, which comes last; 0 gives what goes into the first.
+    ///
+    /// # Shapes
+    /// Each `[batch, n_tokens, d_encoder]` -> `[batch, sum of n_tokens, d_model]`, one a depth below the last, and one
+    ///
+    /// # Panics
+    /// When there is no input at all.
+    pub fn forward_tapped(&self, inputs: &[TokenSequence], depths: &[usize]) -> Vec<FusedSequence> {
+        let (tokens, is_pad, spans) = self.join(inputs);
+        let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
+        let (tapped, routing) = self.transformer.forward_tapped(tokens, &mask, &kinds(&spans), depths);
+        let fused =
+            |tokens| FusedSequence { tokens, is_pad: is_pad.clone(), spans: spans.clone(), routing: None };
+        let mut tapped = tapped.into_iter().map(fused).collect::<Vec<_>>();
+        if let Some(whole) = tapped.last_mut() {
+            whole.routing = routing;
+        }
+        tapped
+    }
+
+    /// Fuses the inputs with a causal text behind them; without inputs, it reads the text alone.
     ///
     /// # Shapes
     /// The text is `[batch, n_causal]` -> `[batch, sum of n_tokens + n_causal, d_model]`
     ///
     /// # Panics
-    /// When there is no input at all, or the text is longer than `max_causal_tokens`.
+    /// When the text is longer than `max_causal_tokens`.
     pub fn forward_causal(&self, inputs: &[TokenSequence], text: &TextInput) -> FusedSequence {
-        let (prefix, prefix_is_pad, mut spans) = self.join(inputs);
-        let [_, n_prefix, _] = prefix.dims();
         let [_, n_causal] = text.ids.dims();
         let causal = add_positions(self.causal.forward(text.ids.clone()), &self.causal_positions);
-        let is_pad = Tensor::cat(vec![prefix_is_pad, text.is_pad.clone()], 1);
+        let (tokens, is_pad, mut spans) = match inputs {
+            [] => (causal, text.is_pad.clone(), Vec::new()),
+            _ => {
+                let (prefix, prefix_is_pad, spans) = self.join(inputs);
+                let is_pad = Tensor::cat(vec![prefix_is_pad, text.is_pad.clone()], 1);
+                (Tensor::cat(vec![prefix, causal], 1), is_pad, spans)
+            }
+        };
+        let n_prefix = spans.last().map_or(0, |(_, places)| places.end);
         spans.push((Segment::Causal, n_prefix..n_prefix + n_causal));
         let mask = AttentionMask::prefix(Some(is_pad.clone()), n_prefix);
-        let tokens = Tensor::cat(vec![prefix, causal], 1);
         let (tokens, routing) = self.transformer.forward_among(tokens, &mask, &kinds(&spans));
         FusedSequence { tokens, is_pad, spans, routing }
     }

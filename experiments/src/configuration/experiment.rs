@@ -12,7 +12,6 @@ use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
-use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -266,6 +265,10 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             let expected = format!("left out, or the model given an encoder for {}", modality.name());
             return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }
+        if let Some(lacking) = objective.and_then(|objective| objective.lacks(&config.model)) {
+            let expected = format!("left out, or the model {lacking}");
+            return Err(resolved.reject(&format!("objectives.{name}"), expected));
+        }
     }
     for holdout in &config.evaluate.holdouts {
         let uses = [
@@ -289,12 +292,6 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             "data.max_text_tokens",
             format!("at most {}, the text encoder's max_tokens", text.max_tokens()),
         ));
-    }
-    if config.model.vision.as_ref().is_some_and(VisionEncoderConfig::leaves_tokens_out)
-        && config.objectives.contains_key("masked_image")
-    {
-        let expected = "0 beside the objective masked_image, which predicts tokens that dropout leaves out";
-        return Err(resolved.reject("model.vision.vit.patch_dropout", expected));
     }
     if let Some(audio) = &config.model.audio {
         let longest_s =

@@ -5,9 +5,11 @@ mod adam;
 mod config;
 mod decoding;
 mod fixture;
+mod gradients;
 mod masking;
 mod model;
 mod objectives;
+mod options;
 #[path = "../../../encoders/tests/conformance/parameters.rs"]
 mod parameters;
 mod presence;
