@@ -50,7 +50,12 @@ fn vocabulary(n_labels: usize) -> Vocabulary {
         0 => String::new(),
         1 => " ".to_owned(),
         _ if n_labels == 32 => char::from(b'a' + (label - 2) as u8).to_string(),
-        _ => format!("{}{}{}", if label.is_multiple_of(2) { " " } else { "" }, letter(label / 26), letter(label)),
+        _ => format!(
+            "{}{}{}",
+            if label.is_multiple_of(2) { " " } else { "" },
+            letter(label / 26),
+            letter(label)
+        ),
     };
     Vocabulary::new((0..n_labels).map(|label| Some(text(label))).collect(), 0).expect("a blank")
 }

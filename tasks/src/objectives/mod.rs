@@ -5,13 +5,27 @@ mod caption;
 mod context;
 mod contrastive;
 mod ctc;
+#[cfg(test)]
+mod differences;
+mod distillation;
+mod hard_negatives;
+mod linearised;
 mod masked_audio;
 mod masked_image;
 mod masked_text;
+mod matching;
+mod momentum;
+mod sigmoid;
 
 use burn::prelude::*;
 pub use context::{PAD_ID, StepContext, TokenIds};
 pub use contrastive::{info_nce, info_nce_towards};
+pub use distillation::{FeatureDistance, contrastive_distillation, feature_distillation, token_distillation};
+pub use hard_negatives::negative_probabilities;
+pub use linearised::Linearised;
+pub use matching::matching_loss;
+pub use momentum::momentum_contrast;
+pub use sigmoid::sigmoid_contrast;
 use triptych_encoders::Modality;
 
 /// Something that a model can learn from a batch.
