@@ -426,3 +426,27 @@ fn encoders_and_the_data_they_read_must_fit() {
     let error = quickstart_with(&[dropout]).expect_err("masked_image predicts what is left out");
     assert!(render(&error, false).contains("masked_image"), "{}", render(&error, false));
 }
+
+#[test]
+fn an_objective_takes_the_options_that_it_has_and_no_others() {
+    let resolved = quickstart_with(&["objectives.caption.label_smoothing=0.2"]).expect("it has this option");
+    let schedule = &resolved.value.objectives["caption"];
+    let objective = schedule.objective("caption").expect("it is registered");
+    assert_eq!(objective.options()["label_smoothing"], 0.2);
+    // a config that is written down and read again says the same
+    let again: ExperimentConfig = toml::from_str(&resolved.toml).expect("it was just written");
+    assert_eq!(again, resolved.value);
+
+    let shown = |setting| render(&quickstart_with(&[setting]).expect_err("it makes no sense"), false);
+    let error = shown("objectives.caption.label_smothing=0.2");
+    assert!(error.contains("did you mean `label_smoothing`?") && error.contains("weight"), "{error}");
+    let error = shown("objectives.caption.label_smoothing=1.5");
+    assert!(
+        error.contains("`objectives.caption.label_smoothing` must be at least 0 and below 1, got 1.5"),
+        "{error}"
+    );
+    let error = shown("objectives.caption.label_smoothing=much");
+    assert!(error.contains("must be a value like 0.1, its default"), "{error}");
+    let error = shown("objectives.ctc.weight=much");
+    assert!(error.contains("`objectives.ctc.weight` must be a number"), "{error}");
+}

@@ -8,7 +8,7 @@ use triptych_encoders::pretrained::families::FAMILIES;
 use triptych_encoders::text::TextEncoderConfig;
 use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::metrics::METRICS;
-use triptych_tasks::objectives::OBJECTIVES;
+use triptych_tasks::objectives::{OBJECTIVES, Objective};
 
 use crate::configuration::built_in_configs;
 use crate::diagnostic::print;
@@ -65,7 +65,15 @@ fn published() -> Vec<(String, String)> {
 }
 
 fn objectives() -> Vec<(String, String)> {
-    OBJECTIVES.iter().map(|objective| (objective.name().to_owned(), objective.about().to_owned())).collect()
+    let about = |objective: &&dyn Objective| {
+        let options = objective.options();
+        let options = options.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>();
+        match options.as_slice() {
+            [] => objective.about().to_owned(),
+            options => format!("{} ({})", objective.about(), options.join(", ")),
+        }
+    };
+    OBJECTIVES.iter().map(|objective| (objective.name().to_owned(), about(objective))).collect()
 }
 
 fn metrics() -> Vec<(String, String)> {

@@ -79,6 +79,18 @@ impl Problem {
         self
     }
 
+    /// Names the nearest of the `valid` words in the place of `word`, and all of them behind an `introduction`.
+    pub(super) fn with_suggestion(self, word: &str, valid: &[&str], introduction: &str) -> Self {
+        let problem = match nearest(word, valid) {
+            Some(name) => self.with_label(format!("did you mean `{name}`?")),
+            None => self.with_label("not known"),
+        };
+        match valid {
+            [] => problem.with_hint("nothing may be set here"),
+            _ => problem.with_hint(format!("{introduction}: {}", valid.join(", "))),
+        }
+    }
+
     /// The file (or `--set`), line and column, both from 1.
     pub fn position(&self) -> (&str, usize, usize) {
         let (line, column) = line_and_column(self.source.inner(), self.span.start);

@@ -17,6 +17,7 @@ use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
 use super::mixture::{WeightedFolder, check_mixture};
+use super::schedule::ObjectiveSchedule;
 use super::{ConfigError, Resolved, resolve};
 use crate::run::optimizer::OptimizerConfig;
 
@@ -132,44 +133,6 @@ pub enum CorpusConfig {
     Folders(Vec<WeightedFolder>),
 }
 
-/// How much an objective counts, and when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ObjectiveSchedule {
-    /// Factor on the loss.
-    pub weight: f32,
-    /// Only at every so many-th step.
-    #[serde(default = "one")]
-    pub every: u64,
-    /// The step of each period at which it is its turn, so that objectives can take turns.
-    #[serde(default)]
-    pub offset: u64,
-    /// Share of the run at which it starts.
-    #[serde(default)]
-    pub from: f64,
-    /// Share of the run at which it ends.
-    #[serde(default = "whole")]
-    pub until: f64,
-}
-
-fn one() -> u64 {
-    1
-}
-
-fn whole() -> f64 {
-    1.0
-}
-
-impl ObjectiveSchedule {
-    /// The factor at `step` of `n_steps`; `None` when it is not the objective's turn.
-    pub fn weight_at(&self, step: u64, n_steps: u64) -> Option<f32> {
-        let progress = step as f64 / n_steps.max(1) as f64;
-        let is_turn = step % self.every == self.offset % self.every;
-        (is_turn && progress >= self.from && progress < self.until && self.weight != 0.0)
-            .then_some(self.weight)
-    }
-}
-
 /// The step loop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -229,10 +192,19 @@ pub fn experiment(name: &str, overrides: &[String]) -> Result<Resolved<Experimen
 fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
     let config = &resolved.value;
     for (name, schedule) in &config.objectives {
-        if objectives::find(name).is_none() {
+        let Some(objective) = objectives::find(name) else {
             let names = OBJECTIVES.iter().map(|objective| objective.name()).collect::<Vec<_>>().join(", ");
             return Err(resolved.reject(&format!("objectives.{name}"), format!("one of {names}")));
+        };
+        let known = objective.options();
+        if let Some(option) = schedule.options.keys().find(|option| !known.contains_key(*option)) {
+            let valid = ObjectiveSchedule::KEYS.into_iter().chain(known.keys().map(String::as_str));
+            let path = format!("objectives.{name}");
+            return Err(resolved.unknown_key(&path, option, &valid.collect::<Vec<_>>()));
         }
+        objective.with(&schedule.options).map_err(|error| {
+            resolved.reject(&format!("objectives.{name}.{}", error.option), error.expected)
+        })?;
         if schedule.every == 0 {
             return Err(resolved.reject(&format!("objectives.{name}.every"), "at least 1"));
         }
@@ -287,8 +259,9 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
         (Modality::Audio, config.model.audio.is_some()),
     ];
     let lacks = |modality: Modality| encoders.contains(&(modality, false));
-    for name in config.objectives.keys() {
-        let needs = objectives::find(name).map_or(&[][..], |objective| objective.needs());
+    for (name, schedule) in &config.objectives {
+        let objective = schedule.objective(name);
+        let needs = objective.as_ref().map_or(&[][..], |objective| objective.needs());
         if let Some(modality) = needs.iter().copied().find(|modality| lacks(*modality)) {
             let expected = format!("left out, or the model given an encoder for {}", modality.name());
             return Err(resolved.reject(&format!("objectives.{name}"), expected));

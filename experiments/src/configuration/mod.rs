@@ -17,17 +17,18 @@ mod experiment;
 mod layer;
 mod mixture;
 mod provenance;
+mod schedule;
 mod strict;
 mod tree;
 
 pub use builtin::{BuiltIn, built_in_configs};
 pub use error::{ConfigError, Problem};
 pub use experiment::{
-    CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, ObjectiveSchedule, TrainConfig,
-    experiment,
+    CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, TrainConfig, experiment,
 };
 pub use mixture::WeightedFolder;
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
+pub use schedule::ObjectiveSchedule;
 
 /// Reads an experiment with all its layers and checks it against `T`.
 ///

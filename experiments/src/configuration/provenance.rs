@@ -7,7 +7,7 @@ use toml::de::DeTable;
 
 use super::error::{ConfigError, Problem, line_and_column};
 use super::layer::Layer;
-use super::tree::{Node, Value};
+use super::tree::{Node, Place, Value};
 
 /// A checked config, the complete TOML that gives the same one again, and the origin of every value.
 #[derive(Clone, Debug)]
@@ -87,15 +87,28 @@ impl<T> Resolved<T> {
         // a default stands in no file: the nearest table around it does
         let node = (0..=path.len()).rev().find_map(|length| self.tree.get(&path[..length]));
         let place = node.map_or(&self.tree.place, |node| &node.place);
-        let problem = match self.layers.get(place.layer) {
-            Some(layer) => Problem::new(&layer.name, &layer.text, place.span.clone()),
-            None => Problem::new("config", "", 0..0),
-        };
         let by_default = if is_default { ", its default" } else { "" };
-        problem
+        self.problem_at(place)
             .with_message(format!("`{key}` must be {expected}, got {got}{by_default}"))
             .with_label(format!("expected {expected}"))
             .into()
+    }
+
+    /// The error for a key that the table at `path` does not have, with the nearest that it has.
+    pub(super) fn unknown_key(&self, path: &str, key: &str, valid: &[&str]) -> ConfigError {
+        let keys = path.split('.').chain([key]).collect::<Vec<_>>();
+        let node = self.tree.get(&keys).unwrap_or(&self.tree);
+        self.problem_at(&node.place)
+            .with_message(format!("unknown key `{key}` in `{path}`"))
+            .with_suggestion(key, valid, "valid here")
+            .into()
+    }
+
+    fn problem_at(&self, place: &Place) -> Problem {
+        match self.layers.get(place.layer) {
+            Some(layer) => Problem::new(&layer.name, &layer.text, place.span.clone()),
+            None => Problem::new("config", "", 0..0),
+        }
     }
 
     /// A fingerprint of the resolved config: equal configs have equal ones. 64 hexadecimal digits.

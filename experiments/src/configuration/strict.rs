@@ -9,7 +9,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
-use super::error::{ConfigError, Problem, nearest};
+use super::error::{ConfigError, Problem};
 use super::layer::Layer;
 use super::tree::{Entry, Node, Place, Value};
 
@@ -64,11 +64,11 @@ impl StrictError {
         match self.objection {
             Objection::UnknownKey { key, valid } => {
                 let problem = problem.with_message(format!("unknown key `{key}` {inside}"));
-                suggest(problem, &key, valid, "valid here")
+                problem.with_suggestion(&key, valid, "valid here")
             }
             Objection::UnknownVariant { variant, valid } => {
                 let problem = problem.with_message(format!("`{path}` cannot be `{variant}`"));
-                suggest(problem, &variant, valid, "one of")
+                problem.with_suggestion(&variant, valid, "one of")
             }
             Objection::MissingKey(key) => {
                 let full: Vec<&str> = keys.iter().copied().chain([key]).collect();
@@ -89,17 +89,6 @@ impl StrictError {
                 problem.with_message(format!("`{path}`: {message}")).with_label("here")
             }
         }
-    }
-}
-
-fn suggest(problem: Problem, word: &str, valid: &[&'static str], introduction: &str) -> Problem {
-    let problem = match nearest(word, valid) {
-        Some(name) => problem.with_label(format!("did you mean `{name}`?")),
-        None => problem.with_label("not known"),
-    };
-    match valid {
-        [] => problem.with_hint("nothing may be set here"),
-        _ => problem.with_hint(format!("{introduction}: {}", valid.join(", "))),
     }
 }
 

@@ -3,7 +3,6 @@
 use triptych_encoders::Modality;
 use triptych_encoders::layers::cost::{Cost, CostTree};
 use triptych_tasks::model::{DataShape, SampleLengths};
-use triptych_tasks::objectives;
 
 use crate::configuration::ExperimentConfig;
 
@@ -44,7 +43,9 @@ impl StepCost {
         let mut flops = encoders.flops as f64;
         let mut kept = encoders.kept as f64;
         for (name, schedule) in &config.objectives {
-            let Some(objective) = objectives::find(name).filter(|_| schedule.weight > 0.0) else { continue };
+            let Some(objective) = schedule.objective(name).filter(|_| schedule.weight > 0.0) else {
+                continue;
+            };
             let share = (schedule.until - schedule.from).max(0.0) / schedule.every as f64;
             let needs = objective.needs();
             // CTC reads what the transcript's pass has fused

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use triptych_datasets::batch::HostBatch;
 use triptych_tasks::model::Model;
-use triptych_tasks::objectives::{self, Objective, StepContext, TokenIds, combine};
+use triptych_tasks::objectives::{Objective, StepContext, TokenIds, combine};
 
 use super::checkpoint::{self, Checkpoint, TensorBytes};
 use super::error::TrainError;
 use super::folder::RunFolder;
 use super::optimizer::OptimizerState;
 use super::parameters::{NamedTensors, named, replace};
-use crate::configuration::ExperimentConfig;
+use crate::configuration::{ExperimentConfig, ObjectiveSchedule};
 
 /// Set by Ctrl-C: the loop saves and stops at the next step.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -50,7 +50,7 @@ pub(crate) struct Trainer<'a> {
     /// Taken out for the moment of an update alone, so that it is made in place.
     model: Option<Model>,
     optimizer: OptimizerState,
-    objectives: Vec<(&'static dyn Objective, &'a crate::configuration::ObjectiveSchedule)>,
+    objectives: Vec<(Box<dyn Objective>, &'a ObjectiveSchedule)>,
     token_ids: TokenIds,
     device: Device,
     step: u64,
@@ -70,7 +70,7 @@ impl<'a> Trainer<'a> {
         let objectives = config
             .objectives
             .iter()
-            .filter_map(|(name, schedule)| Some((objectives::find(name)?, schedule)))
+            .filter_map(|(name, schedule)| Some((schedule.objective(name)?, schedule)))
             .collect();
         Self {
             optimizer: OptimizerState::new(&model),
@@ -175,7 +175,7 @@ impl<'a> Trainer<'a> {
         let weighted = self
             .objectives
             .iter()
-            .filter_map(|(objective, schedule)| Some((*objective, schedule.weight_at(self.step, n_steps)?)))
+            .filter_map(|(objective, schedule)| Some((&**objective, schedule.weight_at(self.step, n_steps)?)))
             .collect::<Vec<_>>();
         let context =
             StepContext::new(self.model(), batch, self.token_ids, &self.device, self.config.seed, self.step);

@@ -1,16 +1,25 @@
 //! Writing the text of a picture or a sound, token by token, on the backbone's causal segment.
 
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 use triptych_datasets::batch::TextBatch;
 use triptych_encoders::layers::ops;
 use triptych_encoders::{Modality, TextInput, TokenSequence};
 use triptych_fusion::sequence::{FusedSequence, Segment};
 
 use super::context::{PAD_ID, select_texts};
+use super::options::{self, OptionError, Options};
 use super::{Objective, StepContext};
 
-/// CoCa's and big_vision's captioners train without; 0.1 since Vaswani et al. 2017 for small data.
-const LABEL_SMOOTHING: f32 = 0.1;
+/// What a config may set of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct WritingOptions {
+    /// Share of the target that all tokens get alike. CoCa's and big_vision's captioners train without; 0.1 since
+    /// Vaswani et al. 2017 for small data.
+    label_smoothing: f64,
+}
+
+const DEFAULTS: WritingOptions = WritingOptions { label_smoothing: 0.1 };
 
 /// Pictures to captions.
 pub(super) const CAPTION: Writing = Writing {
@@ -18,6 +27,7 @@ pub(super) const CAPTION: Writing = Writing {
     about: "cross entropy of a picture's text on the causal segment",
     needs: &[Modality::Image, Modality::Text],
     source: Modality::Image,
+    options: DEFAULTS,
 };
 
 /// Sounds to transcripts.
@@ -26,14 +36,17 @@ pub(super) const TRANSCRIPT: Writing = Writing {
     about: "cross entropy of a sound's text on the causal segment",
     needs: &[Modality::Audio, Modality::Text],
     source: Modality::Audio,
+    options: DEFAULTS,
 };
 
 /// See the module's documentation.
+#[derive(Clone, Copy)]
 pub(super) struct Writing {
     name: &'static str,
     about: &'static str,
     needs: &'static [Modality],
     source: Modality,
+    options: WritingOptions,
 }
 
 impl Objective for Writing {
@@ -49,23 +62,52 @@ impl Objective for Writing {
         self.needs
     }
 
+    fn options(&self) -> Options {
+        options::table(&self.options)
+    }
+
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        let options = options::given(&self.options, given)?;
+        if !(0.0..1.0).contains(&options.label_smoothing) {
+            return Err(OptionError::new("label_smoothing", "at least 0 and below 1"));
+        }
+        Ok(Box::new(Self { options, ..*self }))
+    }
+
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let compute = || write(context, self.source);
-        let pass = if self.source == Modality::Audio { context.transcript(compute) } else { compute() };
-        pass.map(|(loss, _)| loss)
+        let written = if self.source == Modality::Audio { context.transcript(compute) } else { compute() };
+        written.map(|written| written.loss(context, self.options.label_smoothing as f32))
     }
 }
 
-/// Loss of writing the texts behind the encoded `source`, and the fused sequence.
-pub(super) fn write(context: &StepContext<'_>, source: Modality) -> Option<(Tensor<1>, FusedSequence)> {
+/// Texts that the backbone has read behind what they belong to.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    /// The encoded source, and the texts as its causal segment.
+    pub(super) fused: FusedSequence,
+    /// `[batch * n_tokens]`
+    targets: Tensor<1, Int>,
+    /// `[batch * n_tokens]`
+    weight: Tensor<1>,
+}
+
+impl Written {
+    /// Cross entropy of what follows each token.
+    fn loss(&self, context: &StepContext<'_>, label_smoothing: f32) -> Tensor<1> {
+        let written = self.fused.span(Segment::Causal).expect("the texts are its causal segment");
+        let [batch, n_tokens, d_model] = written.dims();
+        let logits = context.model.backbone.vocabulary_logits(written.reshape([batch * n_tokens, d_model]));
+        ops::cross_entropy(logits, self.targets.clone(), self.weight.clone(), label_smoothing)
+    }
+}
+
+/// Reads the texts behind the encoded `source`.
+pub(super) fn write(context: &StepContext<'_>, source: Modality) -> Option<Written> {
     let (encoded, text, _) = with_texts(context, source)?;
     let causal = CausalText::new(&text, context);
     let fused = context.fuse_causal(&[encoded], &causal.input);
-    let written = fused.span(Segment::Causal)?;
-    let [batch, n_tokens, d_model] = written.dims();
-    let logits = context.model.backbone.vocabulary_logits(written.reshape([batch * n_tokens, d_model]));
-    let loss = ops::cross_entropy(logits, causal.targets, causal.weight, LABEL_SMOOTHING);
-    Some((loss, fused))
+    Some(Written { fused, targets: causal.targets, weight: causal.weight })
 }
 
 /// The encoded rows that have a text, the texts, and the places of the rows in their modality's batch.

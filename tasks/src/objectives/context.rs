@@ -9,6 +9,7 @@ use triptych_encoders::layers::experts::Routing;
 use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput, TokenSequence};
 use triptych_fusion::sequence::FusedSequence;
 
+use super::caption::Written;
 use crate::model::Model;
 
 /// The token id of padding, which is CTC's blank too.
@@ -45,7 +46,7 @@ pub struct StepContext<'a> {
     text: OnceCell<TokenSequence>,
     image: OnceCell<TokenSequence>,
     audio: OnceCell<TokenSequence>,
-    transcript: OnceCell<Option<(Tensor<1>, FusedSequence)>>,
+    transcript: OnceCell<Option<Written>>,
     routings: RefCell<Vec<Routing>>,
 }
 
@@ -175,12 +176,8 @@ impl<'a> StepContext<'a> {
         }
     }
 
-    /// The loss of writing down the sounds and the fused sequence behind it, shared by the transcript objective
-    /// and CTC.
-    pub fn transcript(
-        &self,
-        compute: impl FnOnce() -> Option<(Tensor<1>, FusedSequence)>,
-    ) -> Option<(Tensor<1>, FusedSequence)> {
+    /// The transcripts behind their sounds, shared by the transcript objective and CTC.
+    pub(super) fn transcript(&self, compute: impl FnOnce() -> Option<Written>) -> Option<Written> {
         self.transcript.get_or_init(compute).clone()
     }
 

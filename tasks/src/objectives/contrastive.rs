@@ -6,7 +6,7 @@ use triptych_datasets::mixup::Mixup;
 use triptych_encoders::Modality;
 use triptych_encoders::layers::ops;
 
-use super::{Objective, StepContext};
+use super::{Objective, OptionError, Options, StepContext, without_options};
 
 /// Pictures with their texts, by what they mean.
 pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
@@ -34,6 +34,7 @@ pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
 };
 
 /// See the module's documentation.
+#[derive(Clone, Copy)]
 pub(super) struct Contrastive {
     name: &'static str,
     about: &'static str,
@@ -56,6 +57,11 @@ impl Objective for Contrastive {
 
     fn knows_blends(&self) -> bool {
         true
+    }
+
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        without_options(given)?;
+        Ok(Box::new(*self))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

@@ -6,7 +6,7 @@ use triptych_encoders::layers::ops;
 use triptych_fusion::sequence::Segment;
 
 use super::caption::{with_texts, write};
-use super::{Objective, PAD_ID, StepContext};
+use super::{Objective, OptionError, Options, PAD_ID, StepContext, without_options};
 
 /// The text is some path of labels and blanks through the audio tokens.
 ///
@@ -15,6 +15,7 @@ use super::{Objective, PAD_ID, StepContext};
 ///
 /// # Reference
 /// Graves et al. 2006; PyTorch `ctc_loss`.
+#[derive(Clone, Copy)]
 pub(super) struct Ctc;
 
 impl Objective for Ctc {
@@ -30,11 +31,16 @@ impl Objective for Ctc {
         &[Modality::Audio, Modality::Text]
     }
 
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        without_options(given)?;
+        Ok(Box::new(*self))
+    }
+
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
         let head = context.model.ctc.as_ref()?;
         let (_, texts, places) = with_texts(context, Modality::Audio)?;
-        let (_, fused) = context.transcript(|| write(context, Modality::Audio))?;
-        let logits = head.forward(fused.span(Segment::Encoded(Modality::Audio))?);
+        let written = context.transcript(|| write(context, Modality::Audio))?;
+        let logits = head.forward(written.fused.span(Segment::Encoded(Modality::Audio))?);
         let lengths = context.model.audio_token_lengths(context.audio_input()?);
         let lengths = places.iter().map(|&place| lengths[place]).collect::<Vec<_>>();
         let losses = ops::ctc_loss(logits, &lengths, &texts, PAD_ID);

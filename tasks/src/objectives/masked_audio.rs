@@ -4,7 +4,7 @@ use burn::prelude::*;
 use triptych_encoders::{AudioInput, Modality};
 use triptych_fusion::sequence::Segment;
 
-use super::{Objective, StepContext};
+use super::{Objective, OptionError, Options, StepContext, without_options};
 
 /// Share of the tokens that the spans cover at least.
 const MASKED: f32 = 0.65;
@@ -18,6 +18,7 @@ const SPAN_FRAMES: usize = 10;
 ///
 /// # Differences from the reference
 /// The prediction is read off the backbone's audio span, with the text beside it (FLAVA's joint masking).
+#[derive(Clone, Copy)]
 pub(super) struct MaskedAudio;
 
 impl Objective for MaskedAudio {
@@ -31,6 +32,11 @@ impl Objective for MaskedAudio {
 
     fn needs(&self) -> &'static [Modality] {
         &[Modality::Audio, Modality::Text]
+    }
+
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        without_options(given)?;
+        Ok(Box::new(*self))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

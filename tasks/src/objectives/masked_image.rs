@@ -5,7 +5,7 @@ use triptych_encoders::layers::ops;
 use triptych_encoders::{ImageInput, Modality};
 use triptych_fusion::sequence::Segment;
 
-use super::{Objective, StepContext};
+use super::{Objective, OptionError, Options, StepContext, without_options};
 
 /// Share of the patches that are blanked (Xie et al. 2022, table 1).
 const MASKED: f32 = 0.6;
@@ -20,6 +20,7 @@ const VARIANCE_FLOOR: f32 = 0.05;
 ///
 /// # Differences from the reference
 /// The prediction is read off the backbone's image span, with the text beside it (FLAVA's joint masking).
+#[derive(Clone, Copy)]
 pub(super) struct MaskedImage;
 
 impl Objective for MaskedImage {
@@ -33,6 +34,11 @@ impl Objective for MaskedImage {
 
     fn needs(&self) -> &'static [Modality] {
         &[Modality::Image, Modality::Text]
+    }
+
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        without_options(given)?;
+        Ok(Box::new(*self))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

@@ -7,7 +7,7 @@ use triptych_encoders::{Modality, TextInput};
 use triptych_fusion::sequence::Segment;
 
 use super::caption::with_texts;
-use super::{Objective, PAD_ID, StepContext};
+use super::{Objective, OptionError, Options, PAD_ID, StepContext, without_options};
 
 /// Share of a text's tokens to predict; at least one of each text.
 const MASKED: f32 = 0.15;
@@ -32,6 +32,7 @@ pub(super) const GIVEN_AUDIO: MaskedText = MaskedText {
 };
 
 /// See the module's documentation.
+#[derive(Clone, Copy)]
 pub(super) struct MaskedText {
     name: &'static str,
     about: &'static str,
@@ -50,6 +51,11 @@ impl Objective for MaskedText {
 
     fn needs(&self) -> &'static [Modality] {
         self.needs
+    }
+
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        without_options(given)?;
+        Ok(Box::new(*self))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

@@ -15,6 +15,7 @@ mod masked_image;
 mod masked_text;
 mod matching;
 mod momentum;
+mod options;
 mod sigmoid;
 
 use burn::prelude::*;
@@ -25,11 +26,12 @@ pub use hard_negatives::negative_probabilities;
 pub use linearised::Linearised;
 pub use matching::matching_loss;
 pub use momentum::momentum_contrast;
+pub use options::{OptionError, Options};
 pub use sigmoid::sigmoid_contrast;
 use triptych_encoders::Modality;
 
 /// Something that a model can learn from a batch.
-pub trait Objective: Sync {
+pub trait Objective: Send + Sync {
     /// Key in the configuration, in logs and in reports.
     fn name(&self) -> &'static str;
 
@@ -44,11 +46,22 @@ pub trait Objective: Sync {
         false
     }
 
+    /// What a config may set of it by name, with the values that it has.
+    fn options(&self) -> Options {
+        Options::new()
+    }
+
+    /// The same objective with the options that are `given` in place of its own.
+    ///
+    /// # Errors
+    /// An option that it does not have, and a value that makes no sense.
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError>;
+
     /// The loss, one value; `None` when the batch has too few rows with all the modalities needed.
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>>;
 }
 
-/// Every objective there is.
+/// Every objective there is, with its defaults.
 pub static OBJECTIVES: &[&dyn Objective] = &[
     &contrastive::IMAGE_TEXT,
     &contrastive::AUDIO_TEXT,
@@ -67,6 +80,14 @@ pub fn find(name: &str) -> Option<&'static dyn Objective> {
     OBJECTIVES.iter().copied().find(|objective| objective.name() == name)
 }
 
+/// An objective that has no options is given none.
+fn without_options(given: &Options) -> Result<(), OptionError> {
+    match given.keys().next() {
+        Some(option) => Err(OptionError::new(option, "left out: the objective has no options")),
+        None => Ok(()),
+    }
+}
+
 /// A step's loss and what it consists of.
 #[derive(Debug)]
 pub struct LossParts {
@@ -78,7 +99,7 @@ pub struct LossParts {
 }
 
 /// Adds up the weighted losses of a step; `None` when no objective applies to the batch.
-pub fn combine(context: &StepContext<'_>, weighted: &[(&'static dyn Objective, f32)]) -> Option<LossParts> {
+pub fn combine(context: &StepContext<'_>, weighted: &[(&dyn Objective, f32)]) -> Option<LossParts> {
     let mut total: Option<Tensor<1>> = None;
     let mut named = Vec::with_capacity(weighted.len());
     for &(objective, weight) in weighted {
