@@ -12,7 +12,10 @@ use triptych_encoders::vision::{VisionEncoder, VisionEncoderConfig};
 use triptych_encoders::{AudioInput, ConfigError, ImageInput, Modality, TextInput, TokenSequence};
 use triptych_fusion::backbone::{Backbone, BackboneConfig};
 
+use crate::heads::distilled::DistilledHead;
+use crate::heads::matching::MatchingHead;
 use crate::heads::retrieval::RetrievalHead;
+use crate::heads::sigmoid::SigmoidHead;
 
 /// Sizes of a [`Model`]; a modality whose encoder is left out is not known to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,28 @@ pub struct ModelConfig {
     pub audio: Option<AudioEncoderConfig>,
     /// The shared transformer.
     pub fusion: BackboneConfig,
+    /// Heads that some objectives need.
+    #[serde(default, skip_serializing_if = "HeadsConfig::is_none")]
+    pub heads: HeadsConfig,
+}
+
+/// Heads that some objectives need and that a model has only when it is asked for them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeadsConfig {
+    /// A scale and a bias of a sigmoid's logits.
+    pub sigmoid: bool,
+    /// Whether two things belong together, from their fused sequence.
+    pub matching: bool,
+    /// Width of the embeddings of a teacher, to project into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_teacher: Option<usize>,
+}
+
+impl HeadsConfig {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn clip_temperature() -> f32 {
@@ -71,6 +96,7 @@ impl ModelConfig {
             vision: Some(VisionEncoderConfig::registry().into_iter().next().expect(first).1),
             audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
             fusion: BackboneConfig::tiny(),
+            heads: HeadsConfig { sigmoid: true, matching: true, d_teacher: Some(16) },
         }
     }
 
@@ -107,6 +133,14 @@ impl ModelConfig {
                 .as_ref()
                 .map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)),
         );
+        if self.heads.sigmoid {
+            parts.push(SigmoidHead::cost());
+        }
+        if self.heads.matching {
+            parts.push(MatchingHead::cost(d_backbone));
+        }
+        let widths = sizes.map(|size| size.map(|(_, d)| d));
+        parts.extend(self.heads.d_teacher.map(|d_teacher| DistilledHead::cost(widths, d_teacher)));
         CostTree::of("model", &[], parts)
     }
 
@@ -115,6 +149,9 @@ impl ModelConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, data: DataShape, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        if self.heads.d_teacher == Some(0) {
+            return Err(ConfigError::new("heads.d_teacher: expected at least 1, got 0".to_owned()));
+        }
         if !(0.01..=1.0).contains(&self.temperature) {
             return Err(ConfigError::new(format!(
                 "temperature: expected 0.01 to 1, got {}",
@@ -138,6 +175,9 @@ impl ModelConfig {
             ctc: d_audio.map(|_| Linear::new(d_backbone, data.n_vocab, init)),
             patches: d_patch.map(|d_patch| Linear::new(d_backbone, d_patch, init)),
             frames: d_frames.map(|d_frames| Linear::new(d_backbone, d_frames, init)),
+            sigmoid: self.heads.sigmoid.then(|| SigmoidHead::new(init)),
+            matching: self.heads.matching.then(|| MatchingHead::new(d_backbone, init)),
+            distilled: self.heads.d_teacher.map(|d_teacher| DistilledHead::new(widths, d_teacher, init)),
             text,
             vision,
             audio,
@@ -161,6 +201,12 @@ pub struct Model {
     pub patches: Option<Linear>,
     /// Frames of a masked audio token.
     pub frames: Option<Linear>,
+    /// Scale and bias of sigmoid contrast.
+    pub sigmoid: Option<SigmoidHead>,
+    /// Whether two things belong together.
+    pub matching: Option<MatchingHead>,
+    /// What a teacher's embeddings are learned from.
+    pub distilled: Option<DistilledHead>,
 }
 
 impl Model {

@@ -1,3 +1,7 @@
 //! Heads: what is read off the encoders and the backbone.
 
+pub mod distilled;
+pub mod matching;
+pub mod pair;
 pub mod retrieval;
+pub mod sigmoid;

@@ -1,4 +1,4 @@
-//! Learning from a frozen teacher: its similarities, its embeddings, or its next tokens.
+//! What a student's outputs are held to its teacher's by: similarities, embeddings, and distributions of tokens.
 
 use burn::prelude::*;
 use burn::tensor::activation::{log_softmax, softmax};

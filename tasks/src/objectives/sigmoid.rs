@@ -1,9 +1,101 @@
 //! Sigmoid contrast between two modalities: every pair of the batch is judged by itself, true or not.
 
+use burn::module::Param;
 use burn::prelude::*;
 use burn::tensor::activation::{log_sigmoid, sigmoid};
+use serde::{Deserialize, Serialize};
+use triptych_encoders::Modality;
 
+use super::compared::{Compared, compared, mean};
 use super::linearised::Linearised;
+use super::options::{self, OptionError, Options};
+use super::{Objective, Requirement, StepContext};
+use crate::heads::pair::Pair;
+
+/// What a config may set of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct SigmoidOptions {
+    /// Rows that are compared with all others at a time: decides the memory, and nothing but the rounding.
+    chunk_rows: usize,
+}
+
+const DEFAULTS: SigmoidOptions = SigmoidOptions { chunk_rows: 256 };
+
+/// Pictures with their texts, by what they mean.
+pub(super) const IMAGE_TEXT: Sigmoid = Sigmoid {
+    name: "sigmoid_image_text",
+    about: "sigmoid contrast between pictures and texts",
+    pair: Pair::ImageText,
+    options: DEFAULTS,
+};
+
+/// Sounds with their texts, by how they are said.
+pub(super) const AUDIO_TEXT: Sigmoid = Sigmoid {
+    name: "sigmoid_audio_text",
+    about: "sigmoid contrast between sounds and texts",
+    pair: Pair::AudioText,
+    options: DEFAULTS,
+};
+
+/// Pictures with their sounds, by what they mean.
+pub(super) const IMAGE_AUDIO: Sigmoid = Sigmoid {
+    name: "sigmoid_image_audio",
+    about: "sigmoid contrast between pictures and sounds",
+    pair: Pair::ImageAudio,
+    options: DEFAULTS,
+};
+
+/// See the module's documentation.
+#[derive(Clone, Copy)]
+pub(super) struct Sigmoid {
+    name: &'static str,
+    about: &'static str,
+    pair: Pair,
+    options: SigmoidOptions,
+}
+
+impl Objective for Sigmoid {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn about(&self) -> &'static str {
+        self.about
+    }
+
+    fn needs(&self) -> &'static [Modality] {
+        self.pair.modalities()
+    }
+
+    fn requires(&self) -> &'static [Requirement] {
+        &[Requirement::SigmoidHead]
+    }
+
+    fn embeds(&self) -> Option<&'static [Modality]> {
+        Some(self.pair.modalities())
+    }
+
+    fn options(&self) -> Options {
+        options::table(&self.options)
+    }
+
+    fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
+        let options = options::given(&self.options, given)?;
+        if options.chunk_rows == 0 {
+            return Err(OptionError::new("chunk_rows", "at least 1"));
+        }
+        Ok(Box::new(Self { options, ..*self }))
+    }
+
+    fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
+        let head = context.model.sigmoid.as_ref()?;
+        let own = |of_all: &Param<Tensor<1>>| of_all.val().narrow(0, self.pair.idx(), 1);
+        let losses = compared(context, self.pair)?.into_iter().map(|Compared { sides: [a, b], .. }| {
+            sigmoid_contrast(a, b, own(&head.log_scale), own(&head.bias), self.options.chunk_rows)
+        });
+        mean(losses.collect())
+    }
+}
 
 /// `-(1/n) Σᵢⱼ log σ(zᵢⱼ (s·aᵢ·bⱼ + bias))` with `s = exp(log_scale)`, `z` 1 on the diagonal and -1 elsewhere.
 ///
