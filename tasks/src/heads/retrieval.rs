@@ -106,6 +106,14 @@ impl RetrievalHead {
             .map(|projection| unit(projection.forward(tokens.pooled())))
     }
 
+    /// Width of what [`Self::embed`] gives.
+    pub fn width(&self) -> usize {
+        let of = |space: &[Option<Linear>]| {
+            space.iter().flatten().next().map_or(0, |projection| projection.weight.dims()[1])
+        };
+        of(&self.meaning) + of(&self.wording)
+    }
+
     /// What the embeddings of `modality` in a pair are compared by: the wording for texts and sounds, else the meaning; by
     /// the only space that there is where there is one.
     pub fn space(&self, pair: Pair, modality: Modality) -> Space {

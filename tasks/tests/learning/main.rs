@@ -10,4 +10,5 @@ mod model;
 mod objectives;
 #[path = "../../../encoders/tests/conformance/parameters.rs"]
 mod parameters;
+mod pieces;
 mod presence;
