@@ -153,6 +153,7 @@ fn next_steps(config: &ExperimentConfig, run: &Path) -> Vec<NextStep> {
 /// Losses by objective, and the other quantities of the log.
 fn curves(metrics: &[serde_json::Value]) -> (Vec<Series>, Vec<Series>) {
     let mut losses = BTreeMap::<String, Vec<(f64, f64)>>::new();
+    let mut measured = BTreeMap::<String, Vec<(f64, f64)>>::new();
     let mut others = [
         ("learning rate", "", "lr"),
         ("throughput", "samples/s", "samples_per_s"),
@@ -166,13 +167,19 @@ fn curves(metrics: &[serde_json::Value]) -> (Vec<Series>, Vec<Series>) {
         for (name, loss) in record["losses"].as_object().into_iter().flatten() {
             losses.entry(name.clone()).or_default().push((step, loss.as_f64().unwrap_or(f64::NAN)));
         }
+        for (key, about) in [("factors", "factor on"), ("conflicts", "cosine of gradients,")] {
+            for (name, value) in record[key].as_object().into_iter().flatten() {
+                let points = measured.entry(format!("{about} {name}")).or_default();
+                points.push((step, value.as_f64().unwrap_or(f64::NAN)));
+            }
+        }
         for (series, key) in &mut others {
             series.points.push((step, record[*key].as_f64().unwrap_or(f64::NAN)));
         }
     }
-    let losses =
-        losses.into_iter().map(|(name, points)| Series { name, unit: String::new(), points }).collect();
-    (losses, others.map(|(series, _)| series).to_vec())
+    let series = |(name, points)| Series { name, unit: String::new(), points };
+    let others = others.into_iter().map(|(series, _)| series).chain(measured.into_iter().map(series));
+    (losses.into_iter().map(series).collect(), others.collect())
 }
 
 /// Pictures and sounds of a corpus by sample id.

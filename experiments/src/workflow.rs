@@ -6,18 +6,20 @@ use std::time::Instant;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
+use triptych_tasks::heads::pair::Pair;
 use triptych_tasks::model::Model;
 
 use crate::configuration::{ExperimentConfig, Resolved};
 use crate::device::DeviceChoice;
 use crate::diagnostic::Interrupted;
-use crate::evaluate::{Inference, Perceptions, Predictions, ScoreRow, measure, members, write_scores};
+use crate::evaluate::{Inference, Judge, Perceptions, Predictions, ScoreRow, measure, members, write_scores};
 use crate::interrupt::{self, this_command};
 use crate::progress::Progress;
 use crate::run::TrainError;
 use crate::run::checkpoint;
 use crate::run::data::Data;
 use crate::run::folder::RunFolder;
+use crate::run::teacher;
 use crate::run::training::{Ending, MetricsRecord, Trainer, averaged_model};
 
 /// Seconds that the stages of a run took, over all the processes that worked on it: `stages.json`.
@@ -78,7 +80,9 @@ pub(crate) fn train(
     let autodiff = device.clone().autodiff();
     let model = data.model(config, &autodiff)?;
     let n_parameters = burn::module::Module::num_params(&model);
-    let mut trainer = Trainer::new(config, resolved.fingerprint(), model, data.token_ids(), &autodiff);
+    let teacher = teacher::open(config, &data.tokenizer, &device)?;
+    let mut trainer =
+        Trainer::new(config, resolved.fingerprint(), model, teacher, data.token_ids(), &autodiff);
     if let Some(found) = found {
         trainer = trainer.resume(found)?;
     }
@@ -191,6 +195,19 @@ pub(crate) fn evaluate(
         config.data.max_text_tokens,
         &trained.device,
     );
+    let mut judge = (config.evaluate.rerank > 0).then(|| {
+        let is_learned = |pair: &Pair| config.objectives.contains_key(&format!("matching_{}", pair.name()));
+        Judge::new(&trained.model, Pair::ALL.into_iter().filter(is_learned).collect())
+    });
+    let ids =
+        |entries: &[usize]| entries.iter().map(|&idx| corpus.entries()[idx].id.clone()).collect::<Vec<_>>();
+    if let Some(judge) = &mut judge {
+        let texts = images.union(&sounds).filter_map(|&idx| corpus.entries()[idx].texts.first());
+        let texts = texts.map(String::as_str).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        for texts in texts.chunks(config.evaluate.batch_size) {
+            judge.keep(texts.iter().copied().map(ToOwned::to_owned), &inference.read(texts));
+        }
+    }
     let total = (images.len() + sounds.len()) as u64;
     let mut progress = Progress::new("evaluating", total, "samples", work.is_quiet);
     let mut done = 0;
@@ -199,22 +216,28 @@ pub(crate) fn evaluate(
     for batch in trained.data.evaluation(config, images.into_iter().collect())? {
         let batch = batch?;
         done += batch.entries.len() as u64;
+        if let Some(judge) = &mut judge {
+            judge.keep(ids(&batch.entries), &inference.see(&batch.batch));
+        }
         perceptions.images.extend(batch.entries.iter().copied().zip(inference.images(&batch.batch)?));
         progress.set(done, "pictures");
     }
     for batch in trained.data.evaluation(config, sounds.into_iter().collect())? {
         let batch = batch?;
         done += batch.entries.len() as u64;
+        if let Some(judge) = &mut judge {
+            judge.keep(ids(&batch.entries), &inference.hear(&batch.batch).encoded);
+        }
         perceptions.sounds.extend(batch.entries.iter().copied().zip(inference.sounds(&batch.batch)?));
         progress.set(done, "sounds");
     }
     let entries = corpus.entries().iter().filter(|entry| !entry.texts.is_empty());
     let texts =
         entries.map(|entry| (entry.group.as_str(), entry.texts[0].as_str())).collect::<BTreeMap<_, _>>();
-    let embeddings =
-        inference.embed_texts(&texts.values().copied().collect::<Vec<_>>(), config.evaluate.batch_size);
+    let all = texts.values().copied().collect::<Vec<_>>();
+    let embeddings = inference.embed_texts(&all, config.evaluate.batch_size);
     perceptions.texts = texts.into_keys().map(ToOwned::to_owned).zip(embeddings).collect();
-    let (rows, predictions) = measure(&corpus, &perceptions, &config.evaluate)?;
+    let (rows, predictions) = measure(&corpus, &perceptions, judge.as_ref(), &config.evaluate)?;
     write_scores(&trained.folder.path().join("scores.json"), &rows)?;
     let json = serde_json::to_vec(&predictions).expect("plain data serialise");
     trained.folder.write(Predictions::FILE, &json)?;

@@ -487,15 +487,15 @@ fn an_objective_that_the_model_has_no_head_for_is_refused() {
         error.contains("`objectives.masked_autoencoder` must be left out, or the model given"),
         "{error}"
     );
-    assert!(error.contains("`model.patch_decoder`"), "{error}");
+    assert!(error.contains("`model.heads.patch_decoder`"), "{error}");
     let error = shown(&["objectives.masked_audio_codes.weight=1"]);
-    assert!(error.contains("`model.audio_codes`"), "{error}");
+    assert!(error.contains("`model.heads.audio_codes`"), "{error}");
     let error = shown(&["objectives.ctc.intermediate=[0, 2]"]);
     assert!(error.contains("blocks below the last of the 2"), "{error}");
-    let decoder = "model.patch_decoder={ d_model = 64, depth = 1, n_heads = 2 }";
+    let decoder = "model.heads.patch_decoder={ d_model = 64, depth = 1, n_heads = 2 }";
     let whole = [
         decoder,
-        "model.audio_codes=512",
+        "model.heads.audio_codes=512",
         "objectives.masked_autoencoder.weight=1",
         "objectives.masked_audio_codes.weight=1",
         "objectives.ctc.intermediate=[0, 1]",

@@ -13,8 +13,11 @@ use triptych_encoders::vision::{VisionEncoder, VisionEncoderConfig};
 use triptych_encoders::{AudioInput, ConfigError, ImageInput, Modality, TextInput, TokenSequence};
 use triptych_fusion::backbone::{Backbone, BackboneConfig};
 
+use crate::heads::distilled::DistilledHead;
+use crate::heads::matching::MatchingHead;
 use crate::heads::patch_decoder::PatchDecoder;
 use crate::heads::retrieval::RetrievalHead;
+use crate::heads::sigmoid::SigmoidHead;
 
 /// Sizes of a [`Model`]; a modality whose encoder is left out is not known to it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,12 +39,34 @@ pub struct ModelConfig {
     pub audio: Option<AudioEncoderConfig>,
     /// The shared transformer.
     pub fusion: BackboneConfig,
+    /// Heads that some objectives need.
+    #[serde(default, skip_serializing_if = "HeadsConfig::is_none")]
+    pub heads: HeadsConfig,
+}
+
+/// Heads that some objectives need and that a model has only when it is asked for them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HeadsConfig {
+    /// A scale and a bias of a sigmoid's logits.
+    pub sigmoid: bool,
+    /// Whether two things belong together, from their fused sequence.
+    pub matching: bool,
+    /// Width of the embeddings of a teacher, to project into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub d_teacher: Option<usize>,
     /// The blocks that paint what a vision transformer was not shown, for the objective `masked_autoencoder`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub patch_decoder: Option<TransformerConfig>,
     /// Number of codes that masked sounds are told by, for the objective `masked_audio_codes`: 8192 in BEST-RQ.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub audio_codes: Option<usize>,
+}
+
+impl HeadsConfig {
+    fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn clip_temperature() -> f32 {
@@ -79,8 +104,13 @@ impl ModelConfig {
             vision: Some(VisionEncoderConfig::registry().into_iter().next().expect(first).1),
             audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
             fusion: BackboneConfig::tiny(),
-            patch_decoder: Some(TransformerConfig::tiny()),
-            audio_codes: Some(32),
+            heads: HeadsConfig {
+                sigmoid: true,
+                matching: true,
+                d_teacher: Some(16),
+                patch_decoder: Some(TransformerConfig::tiny()),
+                audio_codes: Some(32),
+            },
         }
     }
 
@@ -114,10 +144,20 @@ impl ModelConfig {
         parts.extend(audio.map(|_| head("ctc", n_sounds, data.n_vocab)));
         parts.extend(vision.map(|config| head("patches", n_patches, config.patch_side().pow(2) * 3)));
         parts.extend(audio.map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)));
-        if let (Some(decoder), Some(config), Some((n, d))) = (&self.patch_decoder, &self.vision, sizes[1]) {
+        if let (Some(decoder), Some(config), Some((n, d))) =
+            (&self.heads.patch_decoder, &self.vision, sizes[1])
+        {
             parts.push(PatchDecoder::cost(decoder, d, n, config.patch_side().pow(2) * 3));
         }
-        parts.extend(self.audio_codes.zip(audio).map(|(n_codes, _)| head("codes", n_sounds, n_codes)));
+        parts.extend(self.heads.audio_codes.zip(audio).map(|(n_codes, _)| head("codes", n_sounds, n_codes)));
+        if self.heads.sigmoid {
+            parts.push(SigmoidHead::cost());
+        }
+        if self.heads.matching {
+            parts.push(MatchingHead::cost(d_backbone));
+        }
+        let widths = sizes.map(|size| size.map(|(_, d)| d));
+        parts.extend(self.heads.d_teacher.map(|d_teacher| DistilledHead::cost(widths, d_teacher)));
         CostTree::of("model", &[], parts)
     }
 
@@ -131,6 +171,9 @@ impl ModelConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, data: DataShape, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        if self.heads.d_teacher == Some(0) {
+            return Err(ConfigError::new("heads.d_teacher: expected at least 1, got 0".to_owned()));
+        }
         if !(0.01..=1.0).contains(&self.temperature) {
             return Err(ConfigError::new(format!(
                 "temperature: expected 0.01 to 1, got {}",
@@ -148,8 +191,8 @@ impl ModelConfig {
         let vision = self.vision.as_ref().map(|config| config.init(data.image_side, init)).transpose()?;
         let audio = self.audio.as_ref().map(|config| config.init(data.n_mels, init)).transpose()?;
         let widths = [d_text, d_image, d_audio];
-        if self.audio_codes.is_some_and(|n_codes| n_codes < 2) {
-            return Err(ConfigError::new("audio_codes: expected at least 2 codes to tell apart"));
+        if self.heads.audio_codes.is_some_and(|n_codes| n_codes < 2) {
+            return Err(ConfigError::new("heads.audio_codes: expected at least 2 codes to tell apart"));
         }
         let (vision_head, audio_head) = (self.reads(Modality::Image), self.reads(Modality::Audio));
         Ok(Model {
@@ -158,17 +201,21 @@ impl ModelConfig {
             ctc: d_audio.filter(|_| audio_head).map(|_| Linear::new(d_backbone, data.n_vocab, init)),
             patches: d_patch.filter(|_| vision_head).map(|d_patch| Linear::new(d_backbone, d_patch, init)),
             frames: d_frames.filter(|_| audio_head).map(|d_frames| Linear::new(d_backbone, d_frames, init)),
-            patch_decoder: match (&self.patch_decoder, d_image, d_patch) {
+            patch_decoder: match (&self.heads.patch_decoder, d_image, d_patch) {
                 (Some(config), Some(d_image), Some(d_patch)) => {
                     Some(PatchDecoder::new(config, d_image, d_patch, init)?)
                 }
                 _ => None,
             },
             codes: self
+                .heads
                 .audio_codes
                 .zip(d_audio)
                 .filter(|_| audio_head)
                 .map(|(n_codes, _)| Linear::new(d_backbone, n_codes, init)),
+            sigmoid: self.heads.sigmoid.then(|| SigmoidHead::new(init)),
+            matching: self.heads.matching.then(|| MatchingHead::new(d_backbone, init)),
+            distilled: self.heads.d_teacher.map(|d_teacher| DistilledHead::new(widths, d_teacher, init)),
             text,
             vision,
             audio,
@@ -196,6 +243,12 @@ pub struct Model {
     pub patch_decoder: Option<PatchDecoder>,
     /// Scores of the codes of a masked audio token.
     pub codes: Option<Linear>,
+    /// Scale and bias of sigmoid contrast.
+    pub sigmoid: Option<SigmoidHead>,
+    /// Whether two things belong together.
+    pub matching: Option<MatchingHead>,
+    /// What a teacher's embeddings are learned from.
+    pub distilled: Option<DistilledHead>,
 }
 
 impl Model {

@@ -16,8 +16,10 @@ use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
 use super::mixture::{WeightedFolder, check_mixture};
+use super::requirements::check_requirements;
 use super::schedule::ObjectiveSchedule;
 use super::{ConfigError, Resolved, resolve};
+use crate::run::balance::BalanceConfig;
 use crate::run::optimizer::OptimizerConfig;
 
 /// An experiment: data, model, objectives, training, evaluation.
@@ -144,8 +146,52 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// How many checkpoints are kept.
     pub keep_checkpoints: usize,
+    /// Pieces that a batch is cut into, for batches whose graph does not fit the memory. Objectives that compare embeddings
+    /// learn exactly as from the whole batch, others from the mean over the pieces.
+    #[serde(default = "one_piece", skip_serializing_if = "is_one_piece")]
+    pub micro_batches: usize,
+    /// A trained run's folder, or one of its checkpoints: what objectives learn from that have a teacher.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub teacher: Option<PathBuf>,
+    /// Decay of the slow average that momentum contrast compares with. ALBEF: 0.995.
+    #[serde(default = "momentum_decay", skip_serializing_if = "is_momentum_decay")]
+    pub momentum_decay: f64,
+    /// How the objectives' weights follow the training; without it they stay as they are set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub balance: Option<BalanceConfig>,
+    /// Steps between two measurements of how the objectives' gradients point; 0 for none. Each costs a forward and backward
+    /// pass for every objective.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub conflict_every: u64,
     /// AdamW and the learning rate's course.
     pub optimizer: OptimizerConfig,
+}
+
+fn one_piece() -> usize {
+    1
+}
+
+fn is_one_piece(n: &usize) -> bool {
+    *n == 1
+}
+
+/// Li et al. 2021, "Align before fuse", section 3.5.
+const MOMENTUM_DECAY: f64 = 0.995;
+
+fn momentum_decay() -> f64 {
+    MOMENTUM_DECAY
+}
+
+fn is_momentum_decay(decay: &f64) -> bool {
+    *decay == MOMENTUM_DECAY
+}
+
+fn is_none(n: &usize) -> bool {
+    *n == 0
+}
+
+fn is_never(every: &u64) -> bool {
+    *every == 0
 }
 
 /// What is measured after training.
@@ -160,6 +206,9 @@ pub struct EvaluateConfig {
     pub resamples: usize,
     /// Captions, transcripts and searches shown a hold-out.
     pub gallery: usize,
+    /// Best results of every search that the matching head puts into its order, for figures of their own; 0 for none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub rerank: usize,
     /// What training never saw.
     pub holdouts: Vec<Holdout>,
 }
@@ -218,6 +267,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
         ("data.workers", config.data.workers as u64),
         ("data.max_text_tokens", config.data.max_text_tokens as u64),
         ("train.steps", config.train.steps),
+        ("train.micro_batches", config.train.micro_batches as u64),
         ("train.log_every", config.train.log_every),
         ("train.checkpoint_every", config.train.checkpoint_every),
         ("train.keep_checkpoints", config.train.keep_checkpoints as u64),
@@ -232,6 +282,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
     }
     check_mixture(resolved)?;
     check_mixup(resolved)?;
+    check_requirements(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));

@@ -17,6 +17,7 @@ mod experiment;
 mod layer;
 mod mixture;
 mod provenance;
+mod requirements;
 mod schedule;
 mod strict;
 mod tree;

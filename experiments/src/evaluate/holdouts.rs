@@ -7,6 +7,7 @@ use triptych_tasks::metrics::{Bootstrap, Captions, MetricError, Normalizer, Resa
 
 use super::ScoreRow;
 use super::inference::Perceived;
+use super::judge::Judge;
 use super::predictions::{CaptionPrediction, Item, Predictions, SearchPrediction, TranscriptPrediction};
 use super::retrieval::{Comparison, Side};
 use crate::configuration::{EvaluateConfig, Holdout};
@@ -24,17 +25,24 @@ pub(crate) struct Perceptions {
     pub(crate) texts: BTreeMap<String, Vec<f32>>,
 }
 
-/// Measures the hold-outs one after the other.
+/// Measures the hold-outs one after the other; where there is a judge, with what it finds best among the best too.
 ///
 /// # Errors
 /// When a figure is undefined: a NaN among the similarities, a hold-out without a sample.
 pub(crate) fn measure(
     corpus: &Corpus,
     perceptions: &Perceptions,
+    judge: Option<&Judge<'_>>,
     config: &EvaluateConfig,
 ) -> Result<(Vec<ScoreRow>, Predictions), MetricError> {
-    let mut measured =
-        Measured { corpus, perceptions, config, rows: Vec::new(), predictions: Predictions::default() };
+    let mut measured = Measured {
+        corpus,
+        perceptions,
+        judge,
+        config,
+        rows: Vec::new(),
+        predictions: Predictions::default(),
+    };
     for holdout in &config.holdouts {
         measured.holdout(holdout)?;
     }
@@ -63,6 +71,7 @@ pub(crate) fn members(corpus: &Corpus, holdout: &Holdout) -> (Vec<usize>, Vec<us
 struct Measured<'a> {
     corpus: &'a Corpus,
     perceptions: &'a Perceptions,
+    judge: Option<&'a Judge<'a>>,
     config: &'a EvaluateConfig,
     rows: Vec<ScoreRow>,
     predictions: Predictions,
@@ -143,6 +152,18 @@ impl<'a> Measured<'a> {
             };
             let direction = (Some(query.modality), Some(target.modality));
             self.push("retrieval", holdout, direction, score, chance);
+        }
+        let reranked = self.judge.and_then(|judge| {
+            comparison.reranked(self.config.rerank, |query_idx, targets| {
+                let targets = targets.iter().map(|&idx| &target.items[idx]).collect::<Vec<_>>();
+                judge.logits(&query.items[query_idx], &targets)
+            })
+        });
+        if let Some(reranked) = reranked {
+            for mut score in reranked.ranks()?.scores(&self.resampling())? {
+                score.name = format!("{} (re-ranked)", score.name);
+                self.push("retrieval", holdout, (Some(query.modality), Some(target.modality)), score, None);
+            }
         }
         let n = query.items.len();
         let n_shown = self.config.gallery.min(n);

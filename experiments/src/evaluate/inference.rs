@@ -76,22 +76,19 @@ impl<'a> Inference<'a> {
 
     /// Embeddings of texts, compared by their dot products.
     pub(crate) fn embed_texts(&self, texts: &[&str], batch_size: usize) -> Vec<Vec<f32>> {
-        texts
-            .chunks(batch_size)
-            .flat_map(|texts| {
-                let ids = texts.iter().map(|text| {
-                    let mut ids = self.tokenizer.encode(text);
-                    ids.truncate(self.max_text_tokens);
-                    ids
-                });
-                let batch = text_batch(&ids.collect::<Vec<_>>());
-                rows(
-                    self.model
-                        .retrieval
-                        .embed(&self.model.encode_text(&TextInput::new(&batch, &self.device))),
-                )
-            })
-            .collect()
+        let embed = |texts| rows(self.model.retrieval.embed(&self.read(texts)));
+        texts.chunks(batch_size).flat_map(embed).collect()
+    }
+
+    /// The texts, encoded.
+    pub(crate) fn read(&self, texts: &[&str]) -> TokenSequence {
+        let ids = texts.iter().map(|text| {
+            let mut ids = self.tokenizer.encode(text);
+            ids.truncate(self.max_text_tokens);
+            ids
+        });
+        let batch = text_batch(&ids.collect::<Vec<_>>());
+        self.model.encode_text(&TextInput::new(&batch, &self.device))
     }
 
     /// Embeddings of the pictures of a batch, compared by their dot products.

@@ -2,6 +2,7 @@
 
 mod holdouts;
 mod inference;
+mod judge;
 mod media;
 mod predictions;
 mod retrieval;
@@ -10,6 +11,7 @@ mod score_row;
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub use inference::InferenceError;
 pub(crate) use inference::{Inference, Manner};
+pub(crate) use judge::Judge;
 pub(crate) use media::{
     Media, batch_of_pictures, batch_of_recordings, picture, read_media, read_picture, read_recording,
     recording,

@@ -50,12 +50,30 @@ impl Comparison {
         Ranks::new(&self.similarity, self.n_target, &self.relevant)
     }
 
+    /// The same with the `k` best targets of every query in the order of what `judge` gives for them, before all others;
+    /// `None` where it judges none.
+    pub(crate) fn reranked(
+        &self,
+        k: usize,
+        judge: impl Fn(usize, &[usize]) -> Option<Vec<f32>>,
+    ) -> Option<Self> {
+        let mut similarity = self.similarity.clone();
+        for (query_idx, row) in similarity.chunks_mut(self.n_target.max(1)).enumerate() {
+            let mut order = order(row);
+            order.truncate(k);
+            let largest = row.iter().copied().fold(0.0, f32::max);
+            for (&target_idx, logit) in order.iter().zip(judge(query_idx, &order)?) {
+                // above all that are not judged, NaN where the judge is: it is told where it is counted
+                row[target_idx] = largest + 2.0 + logit / (1.0 + logit.abs());
+            }
+        }
+        Some(Self { similarity, relevant: self.relevant.clone(), n_target: self.n_target })
+    }
+
     /// The `k` best targets of a query, best first.
     pub(crate) fn best(&self, query_idx: usize, target: &Side<'_>, k: usize) -> Vec<Found> {
         let row = &self.similarity[query_idx * self.n_target..][..self.n_target];
-        let mut order = (0..row.len()).collect::<Vec<_>>();
-        order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
-        order
+        order(row)
             .into_iter()
             .take(k)
             .map(|idx| Found {
@@ -65,6 +83,13 @@ impl Comparison {
             })
             .collect()
     }
+}
+
+/// Places of a row's similarities, the largest first.
+fn order(row: &[f32]) -> Vec<usize> {
+    let mut order = (0..row.len()).collect::<Vec<_>>();
+    order.sort_by(|&a, &b| row[b].total_cmp(&row[a]).then(a.cmp(&b)));
+    order
 }
 
 #[cfg(test)]
@@ -87,5 +112,17 @@ mod tests {
         assert_eq!(best[0].item, Item::Text("cat".to_owned()));
         assert!(best[0].correct && !best[1].correct);
         assert_eq!(comparison.ranks().expect("finite").recall(1).expect("k is not 0"), 1.0);
+    }
+    #[test]
+    fn a_judge_orders_the_best_and_leaves_the_rest_behind_them() {
+        let similarity = vec![0.9, 0.8, 0.1, 0.7];
+        let comparison = Comparison { similarity, relevant: vec![vec![3]], n_target: 4 };
+        let judge = |_: usize, targets: &[usize]| {
+            assert_eq!(targets, [0, 1, 3]);
+            Some(vec![-3.0, 0.5, 40.0])
+        };
+        let reranked = comparison.reranked(3, judge).expect("it judges all");
+        assert_eq!(order(&reranked.similarity), [3, 1, 0, 2]);
+        assert!(comparison.reranked(3, |_, _| None).is_none());
     }
 }

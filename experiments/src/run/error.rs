@@ -107,6 +107,17 @@ pub enum TrainError {
         /// The run's folder.
         path: PathBuf,
     },
+    /// A teacher that cannot teach.
+    #[error("{} cannot teach the objective `{objective}`: {problem}", path.display())]
+    #[diagnostic(help("name another run as `train.teacher`, or leave the objective out"))]
+    Teacher {
+        /// The teacher's folder.
+        path: PathBuf,
+        /// What is to be learned from it.
+        objective: &'static str,
+        /// Why it cannot be.
+        problem: String,
+    },
     /// The loss blew up.
     #[error("the loss is not finite at step {step} (means since the last log line: {losses})")]
     #[diagnostic(help(

@@ -1,10 +1,10 @@
 //! AdamW over a whole model, with decay groups, clipping by the global norm and an average of the weights.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
-use burn::tensor::Gradients;
 use serde::{Deserialize, Serialize};
 use triptych_encoders::layers::ops::{self, AdamHyper};
+use triptych_tasks::objectives::GradientTable;
 
 use super::muon::{self, MuonConfig};
 use super::parameters::{ModulePath, NamedTensors, named};
@@ -83,12 +83,12 @@ impl OptimizerState {
     pub(crate) fn step<M: Module>(
         &mut self,
         model: M,
-        gradients: &mut Gradients,
+        gradients: &mut GradientTable,
         config: &OptimizerConfig,
         step: u64,
         n_steps: u64,
     ) -> (M, StepFigures) {
-        let grad_norm = norm(&model, gradients);
+        let grad_norm = gradients.norm();
         let hyper = AdamHyper {
             beta1: config.betas[0] as f32,
             beta2: config.betas[1] as f32,
@@ -115,28 +115,10 @@ impl OptimizerState {
     }
 }
 
-/// Norm of the gradient over all parameters.
-fn norm<M: Module>(model: &M, gradients: &Gradients) -> f64 {
-    struct Squares<'a> {
-        gradients: &'a Gradients,
-        total: f64,
-    }
-    impl ModuleVisitor for Squares<'_> {
-        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-            if let Some(gradient) = param.val().grad(self.gradients) {
-                self.total += ops::sum_of_squares(gradient);
-            }
-        }
-    }
-    let mut squares = Squares { gradients, total: 0.0 };
-    model.visit(&mut squares);
-    squares.total.sqrt()
-}
-
 struct Update<'a> {
     path: ModulePath,
     state: &'a mut OptimizerState,
-    gradients: &'a mut Gradients,
+    gradients: &'a mut GradientTable,
     hyper: AdamHyper,
     weight_decay: f32,
     muon: Option<MuonConfig>,
@@ -147,7 +129,7 @@ impl ModuleMapper for Update<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let name = self.path.join();
         let (id, tensor, mapper) = param.consume();
-        let Some(gradient) = tensor.grad_remove(self.gradients) else {
+        let Some(gradient) = self.gradients.remove(&name) else {
             return Param::from_mapped_value(id, tensor, mapper);
         };
         let shape = tensor.dims();
@@ -160,7 +142,6 @@ impl ModuleMapper for Update<'_> {
         let second = self.state.second.remove(&name).expect(taken);
         let average = self.state.average.remove(&name).expect(taken);
         let weights = tensor.inner().flatten::<1>(0, D - 1);
-        let gradient = gradient.flatten::<1>(0, D - 1);
         let muon = self.muon.filter(|_| is_hidden_matrix(&name, D));
         let (mut weights, first, second) = match muon {
             Some(muon) => {
@@ -198,7 +179,8 @@ impl ModuleMapper for Update<'_> {
 /// Whether Muon applies: matrices between layers, not tables of embeddings and not what gives scores of labels.
 fn is_hidden_matrix(name: &str, rank: usize) -> bool {
     let is_table = ["embedding", "causal", ".words.", ".segments."].iter().any(|table| name.contains(table));
-    let is_output = ["ctc", "patches", "frames"].iter().any(|head| name.starts_with(head));
+    let is_output =
+        ["ctc", "patches", "frames", "matching", "distilled"].iter().any(|head| name.starts_with(head));
     rank == 2 && is_decayed(name, rank) && !is_table && !is_output
 }
 

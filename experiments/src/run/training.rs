@@ -6,33 +6,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use burn::prelude::*;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use triptych_datasets::batch::HostBatch;
 use triptych_tasks::model::Model;
 use triptych_tasks::objectives::{Objective, StepContext, TokenIds, combine};
 
+use super::balance::Balance;
 use super::checkpoint::{self, Checkpoint, TensorBytes};
+use super::conflict;
 use super::error::TrainError;
 use super::folder::RunFolder;
+use super::momentum;
 use super::optimizer::OptimizerState;
 use super::parameters::{NamedTensors, named, replace};
+pub(crate) use super::window::MetricsRecord;
+use super::window::Window;
 use crate::configuration::{ExperimentConfig, ObjectiveSchedule};
 
 /// Set by Ctrl-C: the loop saves and stops at the next step.
 pub(crate) static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
-/// One line of `metrics.jsonl`: means over the steps since the last.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct MetricsRecord {
-    pub(crate) step: u64,
-    pub(crate) loss: f64,
-    pub(crate) losses: BTreeMap<String, f64>,
-    pub(crate) lr: f64,
-    pub(crate) grad_norm: f64,
-    pub(crate) samples_per_s: f64,
-    pub(crate) elapsed_s: f64,
-}
 
 /// How a loop ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +48,18 @@ pub(crate) struct Trainer<'a> {
     step: u64,
     /// Seconds of training before this process.
     earlier_s: f64,
+    teacher: Option<Model>,
+    momentum: Option<Momentum>,
+    balance: Option<Balance>,
 }
 
 impl<'a> Trainer<'a> {
-    /// Starts from `model`, whose tensors are on an autodiff device.
+    /// Starts from `model`, whose tensors are on an autodiff device; `teacher` is on the device without.
     pub(crate) fn new(
         config: &'a ExperimentConfig,
         fingerprint: String,
         model: Model,
+        teacher: Option<Model>,
         token_ids: TokenIds,
         device: &Device,
     ) -> Self {
@@ -71,8 +67,12 @@ impl<'a> Trainer<'a> {
             .objectives
             .iter()
             .filter_map(|(name, schedule)| Some((schedule.objective(name)?, schedule)))
-            .collect();
+            .collect::<Vec<_>>();
+        let used = objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
         Self {
+            momentum: momentum::new(used.map(|(objective, _)| &**objective), &model),
+            balance: config.train.balance.map(Balance::new),
+            teacher,
             optimizer: OptimizerState::new(&model),
             config,
             fingerprint,
@@ -127,6 +127,16 @@ impl<'a> Trainer<'a> {
             }
             *state = table;
         }
+        if let Some(momentum) = &mut self.momentum {
+            momentum::load(momentum, take("momentum"), take("queue")).map_err(fits)?;
+        }
+        if let Some(balance) = &mut self.balance {
+            let saved = take("balance").into_iter().filter_map(|(name, values)| {
+                let values = values.into_data().iter::<f32>().collect::<Vec<_>>();
+                Some((name, values.try_into().ok()?))
+            });
+            balance.load(saved);
+        }
         self.step = checkpoint.step;
         self.earlier_s = checkpoint.state["elapsed_s"].as_f64().unwrap_or(0.0);
         Ok(self)
@@ -169,31 +179,57 @@ impl<'a> Trainer<'a> {
     }
 
     fn train_step(&mut self, batch: &HostBatch, window: &mut Window) -> Result<(), TrainError> {
-        let n_steps = self.config.train.steps;
-        // what is drawn on the device (which samples skip a block) is a function of the seed and the step too
-        self.device.seed(self.config.seed.wrapping_add(self.step).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let weighted = self
-            .objectives
-            .iter()
-            .filter_map(|(objective, schedule)| Some((&**objective, schedule.weight_at(self.step, n_steps)?)))
-            .collect::<Vec<_>>();
-        let context =
-            StepContext::new(self.model(), batch, self.token_ids, &self.device, self.config.seed, self.step);
-        if let Some(parts) = combine(&context, &weighted) {
-            let mut gradients = parts.total.backward();
-            drop(context);
-            let total = parts.total.into_scalar::<f64>();
-            for (name, loss) in parts.named {
-                window.add_loss(name, loss.into_scalar::<f64>());
+        let (train, n_steps) = (&self.config.train, self.config.train.steps);
+        let balance = &mut self.balance;
+        let weighted = self.objectives.iter().filter_map(|(objective, schedule)| {
+            let factor = balance.as_mut().map_or(1.0, |balance| balance.factor(objective.name()));
+            Some((&**objective, schedule.weight_at(self.step, n_steps)? * factor))
+        });
+        let weighted = weighted.collect::<Vec<_>>();
+        let inputs = StepInputs {
+            model: self.model.as_ref().expect("the model is only away during an update"),
+            batch,
+            token_ids: self.token_ids,
+            device: &self.device,
+            seed: self.config.seed,
+            step: self.step,
+            companions: Companions { teacher: self.teacher.as_ref(), momentum: self.momentum.as_ref() },
+        };
+        let is_conflict_due = train.conflict_every > 0 && self.step.is_multiple_of(train.conflict_every);
+        let wants_norms = self.balance.as_ref().is_some_and(|balance| balance.wants_gradients(self.step));
+        if is_conflict_due || wants_norms {
+            let measured = conflict::measure(inputs, &weighted, train.micro_batches);
+            if is_conflict_due {
+                window.add_conflicts(conflict::cosines(&measured));
             }
-            if !total.is_finite() {
+            if let Some(balance) = self.balance.as_mut().filter(|_| wants_norms) {
+                let norms = measured.iter().map(|one| (one.name, one.loss, one.gradients.norm()));
+                balance.see_norms(&norms.collect::<Vec<_>>());
+            }
+        }
+        if let Some(mut found) = differentiate(inputs, &weighted, train.micro_batches) {
+            for &(name, loss) in &found.named {
+                window.add_loss(name, loss);
+            }
+            if !found.total.is_finite() {
                 return Err(TrainError::NotFinite { step: self.step, losses: window.describe() });
             }
+            if let Some(balance) = &mut self.balance {
+                let is_objective = |name| weighted.iter().any(|(objective, _)| objective.name() == name);
+                found.named.retain(|(name, _)| is_objective(*name));
+                balance.see_losses(&found.named);
+                window.set_factors(balance.factors());
+            }
             let model = self.take_model();
-            let optimizer = &self.config.train.optimizer;
-            let (model, figures) = self.optimizer.step(model, &mut gradients, optimizer, self.step, n_steps);
+            let gradients = &mut found.gradients;
+            let (model, figures) =
+                self.optimizer.step(model, gradients, &train.optimizer, self.step, n_steps);
+            if let Some(momentum) = &mut self.momentum {
+                momentum.push(found.queued);
+                momentum::follow(momentum, &model, train.momentum_decay);
+            }
             self.model = Some(model);
-            window.add_step(total, figures.grad_norm, batch.ids.len());
+            window.add_step(found.total, figures.grad_norm, batch.ids.len());
         }
         self.step += 1;
         Ok(())
@@ -214,6 +250,12 @@ impl<'a> Trainer<'a> {
         }
         for (name, (shape, tensor)) in model {
             tensors.insert(format!("model/{name}"), to_bytes(shape, tensor));
+        }
+        if let Some(momentum) = &self.momentum {
+            momentum::save(momentum, &mut tensors);
+        }
+        for (name, values) in self.balance.iter().flat_map(Balance::save) {
+            tensors.insert(format!("balance/{name}"), TensorBytes { shape: vec![2], data: values.to_vec() });
         }
         let state = json!({
             "seed": self.config.seed,
@@ -268,59 +310,4 @@ fn split_by_prefix(
         parts.entry(prefix.to_owned()).or_default().insert(rest.to_owned(), tensor);
     }
     parts
-}
-
-/// Sums since the last line of the log.
-struct Window {
-    started: Instant,
-    total: f64,
-    grad_norm: f64,
-    n_steps: u64,
-    n_samples: usize,
-    losses: BTreeMap<&'static str, (f64, u64)>,
-}
-
-impl Window {
-    fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            total: 0.0,
-            grad_norm: 0.0,
-            n_steps: 0,
-            n_samples: 0,
-            losses: BTreeMap::new(),
-        }
-    }
-
-    fn add_loss(&mut self, name: &'static str, loss: f64) {
-        let entry = self.losses.entry(name).or_default();
-        entry.0 += loss;
-        entry.1 += 1;
-    }
-
-    fn add_step(&mut self, total: f64, grad_norm: f64, n_samples: usize) {
-        self.total += total;
-        self.grad_norm += grad_norm;
-        self.n_steps += 1;
-        self.n_samples += n_samples;
-    }
-
-    fn describe(&self) -> String {
-        let losses = self.losses.iter().map(|(name, (sum, n))| format!("{name} {:.3}", sum / *n as f64));
-        losses.collect::<Vec<_>>().join(", ")
-    }
-
-    fn record(self, step: u64, lr: f64, elapsed_s: f64) -> MetricsRecord {
-        let n = self.n_steps.max(1) as f64;
-        let losses = self.losses.iter().map(|(name, (sum, n))| ((*name).to_owned(), sum / *n as f64));
-        MetricsRecord {
-            step,
-            loss: self.total / n,
-            losses: losses.collect(),
-            lr,
-            grad_norm: self.grad_norm / n,
-            samples_per_s: self.n_samples as f64 / self.started.elapsed().as_secs_f64().max(1e-9),
-            elapsed_s,
-        }
-    }
 }

@@ -2,10 +2,26 @@
 
 use burn::module::{Module, Param};
 use burn::prelude::*;
-use triptych_encoders::TokenSequence;
 use triptych_encoders::layers::cost::{self, Cost, CostTree};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
+use triptych_encoders::{Modality, TokenSequence};
+
+use super::pair::Pair;
+
+/// A space that embeddings are compared in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Space {
+    /// What is meant.
+    Meaning,
+    /// How it is said.
+    Wording,
+}
+
+impl Space {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Meaning, Self::Wording];
+}
 
 /// Projections into two spaces, and the temperatures at which embeddings are compared.
 ///
@@ -88,6 +104,32 @@ impl RetrievalHead {
         self.wording[tokens.modality.idx()]
             .as_ref()
             .map(|projection| unit(projection.forward(tokens.pooled())))
+    }
+
+    /// Width of what [`Self::embed`] gives.
+    pub fn width(&self) -> usize {
+        let of = |space: &[Option<Linear>]| {
+            space.iter().flatten().next().map_or(0, |projection| projection.weight.dims()[1])
+        };
+        of(&self.meaning) + of(&self.wording)
+    }
+
+    /// What the embeddings of `modality` in a pair are compared by: the wording for texts and sounds, else the meaning; by
+    /// the only space that there is where there is one.
+    pub fn space(&self, pair: Pair, modality: Modality) -> Space {
+        let has_wording = self.wording[modality.idx()].is_some();
+        if pair == Pair::AudioText && has_wording { Space::Wording } else { Space::Meaning }
+    }
+
+    /// The embeddings in one space; `None` where the modality has none there.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens, d]` -> unit vectors `[batch, d_embedding]`; 0 for a row of padding alone
+    pub fn embed_in(&self, space: Space, tokens: &TokenSequence) -> Option<Tensor<2>> {
+        match space {
+            Space::Meaning => self.meaning(tokens),
+            Space::Wording => self.wording(tokens),
+        }
     }
 
     /// Meaning and wording side by side, zeros for what a modality does not have: the dot product of two embeddings is

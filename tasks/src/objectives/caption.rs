@@ -126,6 +126,14 @@ pub(super) fn shared_transcript(context: &StepContext<'_>) -> Option<Written> {
     context.transcript(|| write(context, Modality::Audio, "transcript", 0.0))
 }
 
+/// The texts behind what they belong to, token by token.
+pub(super) fn read_behind(context: &StepContext<'_>, source: Modality) -> Option<Written> {
+    match source {
+        Modality::Audio => shared_transcript(context),
+        _ => write(context, source, "caption", 0.0),
+    }
+}
+
 /// Reads the texts behind the encoded `source`; of a share of the samples, masks in their place.
 fn write(context: &StepContext<'_>, source: Modality, purpose: &str, parallel: f32) -> Option<Written> {
     let (encoded, text, places) = with_texts(context, source)?;

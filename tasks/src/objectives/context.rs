@@ -10,6 +10,9 @@ use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput, TokenSequen
 use triptych_fusion::sequence::FusedSequence;
 
 use super::caption::Written;
+use super::companions::{Companions, Momentum};
+use super::embeddings::Embeddings;
+use crate::heads::retrieval::Space;
 use crate::model::Model;
 
 /// The token id of padding, which is CTC's blank too.
@@ -48,6 +51,9 @@ pub struct StepContext<'a> {
     audio: OnceCell<TokenSequence>,
     transcript: OnceCell<Option<Written>>,
     routings: RefCell<Vec<Routing>>,
+    embeddings: Embeddings,
+    teacher: Option<Box<StepContext<'a>>>,
+    momentum: Option<(Box<StepContext<'a>>, &'a Momentum)>,
 }
 
 impl<'a> StepContext<'a> {
@@ -73,7 +79,59 @@ impl<'a> StepContext<'a> {
             audio: OnceCell::new(),
             transcript: OnceCell::new(),
             routings: RefCell::default(),
+            embeddings: Embeddings::default(),
+            teacher: None,
+            momentum: None,
         }
+    }
+
+    /// The same with models beside the one that learns, which see the same batch.
+    #[must_use]
+    pub fn with_companions(mut self, companions: Companions<'a>) -> Self {
+        let inner = if self.device.is_autodiff() { self.device.clone().inner() } else { self.device.clone() };
+        let (batch, token_ids, seed, step) = (self.batch, self.token_ids, self.seed, self.step);
+        let beside = |model| Box::new(StepContext::new(model, batch, token_ids, &inner, seed, step));
+        self.teacher = companions.teacher.map(beside);
+        self.momentum = companions.momentum.map(|momentum| (beside(&momentum.model), momentum));
+        self
+    }
+
+    /// The same with embeddings from elsewhere in the place of its own.
+    #[must_use]
+    pub(super) fn with_embeddings(self, embeddings: Embeddings) -> Self {
+        Self { embeddings, ..self }
+    }
+
+    /// The same with the teacher's and the average's embeddings from elsewhere.
+    #[must_use]
+    pub(super) fn with_companions_embeddings(mut self, [teacher, momentum]: [Option<Embeddings>; 2]) -> Self {
+        if let (Some(context), Some(embeddings)) = (&mut self.teacher, teacher) {
+            context.embeddings = embeddings;
+        }
+        if let (Some((context, _)), Some(embeddings)) = (&mut self.momentum, momentum) {
+            context.embeddings = embeddings;
+        }
+        self
+    }
+
+    /// What a frozen teacher makes of the batch, where there is one.
+    pub(super) fn teacher(&self) -> Option<&StepContext<'a>> {
+        self.teacher.as_deref()
+    }
+
+    /// What the learner's own average makes of the batch, where there is one, and the average.
+    pub(super) fn momentum(&self) -> Option<(&StepContext<'a>, &'a Momentum)> {
+        self.momentum.as_ref().map(|(context, momentum)| (&**context, *momentum))
+    }
+
+    /// A tensor of a companion, to be computed with among those of the learner; no gradient flows to it.
+    pub(super) fn lift<const D: usize>(&self, tensor: Tensor<D>) -> Tensor<D> {
+        if self.device.is_autodiff() { Tensor::from_inner(tensor) } else { tensor }
+    }
+
+    /// Steps done before this one.
+    pub(super) fn step(&self) -> u64 {
+        self.step
     }
 
     /// Randomness for `purpose` in this step.
@@ -175,6 +233,12 @@ impl<'a> StepContext<'a> {
         }
     }
 
+    /// The batch's embeddings of one modality in one space.
+    pub(super) fn embedding(&self, modality: Modality, space: Space) -> Option<Tensor<2>> {
+        let compute = || self.model.retrieval.embed_in(space, self.encoded(modality)?.0);
+        self.embeddings.get_or_init(modality, space, compute)
+    }
+
     /// The batch's sounds on the device.
     pub fn audio_input(&self) -> Option<&AudioInput> {
         let batch = self.audio_batch()?;
@@ -230,7 +294,8 @@ impl<'a> StepContext<'a> {
         Some(if places.len() == rows.len() { tokens.clone() } else { tokens.select(&self.indices(places)) })
     }
 
-    fn rows(&self, modality: Modality) -> Option<&'a [usize]> {
+    /// The rows of the batch that a modality's samples stand for.
+    pub(super) fn rows(&self, modality: Modality) -> Option<&'a [usize]> {
         match modality {
             Modality::Text => self.text_batch().map(|batch| batch.rows.as_slice()),
             Modality::Image => self.image_batch().map(|batch| batch.rows.as_slice()),

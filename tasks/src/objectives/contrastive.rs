@@ -6,22 +6,22 @@ use triptych_datasets::mixup::Mixup;
 use triptych_encoders::Modality;
 use triptych_encoders::layers::ops;
 
+use super::compared::{at, embeddings};
 use super::{Objective, OptionError, Options, StepContext, without_options};
+use crate::heads::pair::Pair;
 
 /// Pictures with their texts, by what they mean.
 pub(super) const IMAGE_TEXT: Contrastive = Contrastive {
     name: "contrast_image_text",
     about: "InfoNCE between pictures and texts",
-    modalities: &[Modality::Image, Modality::Text],
-    scale_idx: 0,
+    pair: Pair::ImageText,
 };
 
 /// Sounds with their texts, by how they are said.
 pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
     name: "contrast_audio_text",
     about: "InfoNCE between sounds and texts",
-    modalities: &[Modality::Audio, Modality::Text],
-    scale_idx: 1,
+    pair: Pair::AudioText,
 };
 
 /// Pictures with their sounds, by what they mean. The texts of the batch, where there are any, stand beside the pictures
@@ -29,8 +29,7 @@ pub(super) const AUDIO_TEXT: Contrastive = Contrastive {
 pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
     name: "contrast_image_audio",
     about: "InfoNCE between sounds and pictures, and between sounds and what their texts mean",
-    modalities: &[Modality::Image, Modality::Audio],
-    scale_idx: 2,
+    pair: Pair::ImageAudio,
 };
 
 /// See the module's documentation.
@@ -38,8 +37,7 @@ pub(super) const IMAGE_AUDIO: Contrastive = Contrastive {
 pub(super) struct Contrastive {
     name: &'static str,
     about: &'static str,
-    modalities: &'static [Modality; 2],
-    scale_idx: usize,
+    pair: Pair,
 }
 
 impl Objective for Contrastive {
@@ -52,7 +50,12 @@ impl Objective for Contrastive {
     }
 
     fn needs(&self) -> &'static [Modality] {
-        self.modalities
+        self.pair.modalities()
+    }
+
+    fn embeds(&self) -> Option<&'static [Modality]> {
+        // the texts beside the pictures too
+        Some(if self.pair == Pair::ImageAudio { &Modality::ALL } else { self.pair.modalities() })
     }
 
     fn knows_blends(&self) -> bool {
@@ -65,9 +68,9 @@ impl Objective for Contrastive {
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
-        let [a, b] = *self.modalities;
+        let [a, b] = *self.pair.modalities();
         let direct = self.between(context, a, b, |embedding| embedding)?;
-        if self.modalities != IMAGE_AUDIO.modalities {
+        if self.pair != Pair::ImageAudio {
             return Some(direct);
         }
         let by_text = self.between(context, Modality::Text, Modality::Audio, Tensor::detach);
@@ -87,20 +90,13 @@ impl Contrastive {
         // a pair alone has nothing to be told from
         let pairings = context.pairings(a, b).into_iter().filter(|[places, _]| places.len() > 1);
         let pairings = pairings.collect::<Vec<_>>();
-        let scale = context.model.retrieval.log_scale.val().narrow(0, self.scale_idx, 1);
+        let scale = context.model.retrieval.log_scale.val().narrow(0, self.pair.idx(), 1);
         let mixup = context.batch.mixup.as_ref().filter(|_| a == Modality::Image);
-        let (a, b) = (change(self.embeddings(context, a)?), self.embeddings(context, b)?);
+        let (a, b) = (change(embeddings(context, self.pair, a)?), embeddings(context, self.pair, b)?);
         let n_pairings = pairings.len() as f32;
         let losses = pairings.into_iter().map(|places| {
             let targets = mixup.map(|mixup| targets(mixup, &places[0]));
-            let [a, b] = [(&a, &places[0]), (&b, &places[1])].map(|(embeddings, places)| {
-                let is_all = places.len() == embeddings.dims()[0];
-                if is_all {
-                    embeddings.clone()
-                } else {
-                    embeddings.clone().select(0, context.indices(places))
-                }
-            });
+            let [a, b] = [(&a, &places[0]), (&b, &places[1])].map(|(all, places)| at(context, all, places));
             match targets {
                 None => info_nce(a, b, scale.clone()),
                 Some(targets) => {
@@ -110,18 +106,6 @@ impl Contrastive {
             }
         });
         Some(losses.reduce(|total, loss| total + loss)?.div_scalar(n_pairings))
-    }
-
-    /// By wording for texts and sounds, else by meaning; by the only space that there is where there is one.
-    fn embeddings(&self, context: &StepContext<'_>, modality: Modality) -> Option<Tensor<2>> {
-        let (tokens, _) = context.encoded(modality)?;
-        let retrieval = &context.model.retrieval;
-        let meaning = || retrieval.meaning(tokens);
-        if self.modalities == AUDIO_TEXT.modalities {
-            retrieval.wording(tokens).or_else(meaning)
-        } else {
-            meaning()
-        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) static MASKED_AUDIO_CODES: MaskedAudioCodes = MaskedAudioCodes {
 /// Cross entropy of the random codes of the masked tokens' frames.
 ///
 /// # Reference
-/// Chiu et al. 2022 (BEST-RQ), section 3: a frozen projection to 16 dimensions and 8192 codes (`model.audio_codes`), of the
+/// Chiu et al. 2022 (BEST-RQ), section 3: a frozen projection to 16 dimensions and 8192 codes (`model.heads.audio_codes`), of the
 /// stacked frames behind a token, normalised.
 ///
 /// # Differences from the reference
@@ -90,8 +90,11 @@ impl Objective for MaskedAudioCodes {
     }
 
     fn lacks(&self, model: &ModelConfig) -> Option<String> {
-        let codes =
-            model.audio_codes.is_none().then(|| "given `model.audio_codes`, the number of codes".to_owned());
+        let codes = model
+            .heads
+            .audio_codes
+            .is_none()
+            .then(|| "given `model.heads.audio_codes`, the number of codes".to_owned());
         codes.or_else(|| lacks_tokens(model, Modality::Audio))
     }
 

@@ -63,7 +63,11 @@ impl Objective for MaskedAutoencoder {
         if model.vision.as_ref().is_some_and(|vision| !vision.reads_visible()) {
             return Some("given a vision transformer, which can read some patches alone".to_owned());
         }
-        model.patch_decoder.is_none().then(|| "given `model.patch_decoder`, the decoder's blocks".to_owned())
+        model
+            .heads
+            .patch_decoder
+            .is_none()
+            .then(|| "given `model.heads.patch_decoder`, the decoder's blocks".to_owned())
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

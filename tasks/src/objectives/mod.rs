@@ -3,36 +3,78 @@
 
 mod blanking;
 mod caption;
+mod companions;
+mod compared;
 mod consistency;
 mod context;
 mod contrastive;
 mod ctc;
+#[cfg(test)]
+mod differences;
+mod distillation;
+mod embeddings;
+mod gradients;
+mod hard_negatives;
 mod hidden_text;
 mod hybrid;
 mod joint_masking;
+mod linearised;
 mod masked_audio;
 mod masked_audio_codes;
 mod masked_autoencoder;
 mod masked_image;
 mod masked_text;
 pub mod masks;
+mod matching;
+mod momentum;
 mod options;
 mod patch_targets;
+mod pieces;
 mod quantizer;
+mod sigmoid;
+mod step;
+mod taught;
 mod text_generation;
 
 use burn::prelude::*;
+pub use companions::{Companions, Entries, Momentum, Queue};
 pub use consistency::{consistent_ctc, disagreement};
 pub use context::{PAD_ID, StepContext, TokenIds};
 pub use contrastive::{info_nce, info_nce_towards};
 pub use ctc::mean_ctc;
+pub use distillation::{FeatureDistance, contrastive_distillation, feature_distillation, token_distillation};
+pub use gradients::GradientTable;
+pub use hard_negatives::negative_probabilities;
 pub use hybrid::hybrid;
+pub use linearised::Linearised;
+pub use matching::matching_loss;
+pub use momentum::momentum_contrast;
 pub use options::{OptionError, Options};
 pub use patch_targets::PatchTargets;
 pub use quantizer::RandomQuantizer;
+pub use sigmoid::sigmoid_contrast;
+pub use step::{StepGradients, StepInputs, differentiate};
 use triptych_encoders::Modality;
 
+use crate::heads::pair::Pair;
 use crate::model::ModelConfig;
+
+/// What an objective cannot do without, beside modalities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// The model's head of a sigmoid's scales and biases.
+    SigmoidHead,
+    /// The model's head that judges pairs.
+    MatchingHead,
+    /// The model's projections into a teacher's space.
+    DistilledHead,
+    /// A frozen teacher.
+    Teacher,
+    /// A frozen teacher with the same token ids.
+    TeacherTokens,
+    /// A slow average of the model.
+    Momentum,
+}
 
 /// Something that a model can learn from a batch.
 pub trait Objective: Send + Sync {
@@ -44,6 +86,27 @@ pub trait Objective: Send + Sync {
 
     /// The modalities that a batch and the model must have.
     fn needs(&self) -> &'static [Modality];
+
+    /// What it cannot do without besides.
+    fn requires(&self) -> &'static [Requirement] {
+        &[]
+    }
+
+    /// The modalities of which it compares the batch's embeddings, where it computes with nothing else: then the batch may
+    /// be embedded piece by piece. `None` for others.
+    fn embeds(&self) -> Option<&'static [Modality]> {
+        None
+    }
+
+    /// The pair of which it keeps a queue, and how long that gets.
+    fn queue(&self) -> Option<(Pair, usize)> {
+        None
+    }
+
+    /// What it puts into its queue after a step.
+    fn queued(&self, _: &StepContext<'_>) -> Option<(Pair, Entries)> {
+        None
+    }
 
     /// Whether it has a target for a picture that is blended of two. Others of those that need pictures refuse mixup.
     fn knows_blends(&self) -> bool {
@@ -91,6 +154,20 @@ pub static OBJECTIVES: &[&dyn Objective] = &[
     &joint_masking::IMAGE_TEXT,
     &joint_masking::AUDIO_TEXT,
     &joint_masking::ALL,
+    &sigmoid::IMAGE_TEXT,
+    &sigmoid::AUDIO_TEXT,
+    &sigmoid::IMAGE_AUDIO,
+    &matching::IMAGE_TEXT,
+    &matching::AUDIO_TEXT,
+    &momentum::IMAGE_TEXT,
+    &momentum::AUDIO_TEXT,
+    &taught::SIMILARITIES_IMAGE_TEXT,
+    &taught::SIMILARITIES_AUDIO_TEXT,
+    &taught::EMBEDDING_TEXT,
+    &taught::EMBEDDING_IMAGE,
+    &taught::EMBEDDING_AUDIO,
+    &taught::CAPTION,
+    &taught::TRANSCRIPT,
 ];
 
 /// The objective of that name.

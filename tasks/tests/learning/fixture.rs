@@ -3,8 +3,9 @@
 use burn::prelude::*;
 use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
 use triptych_encoders::Modality;
+use triptych_tasks::heads::pair::Pair;
 use triptych_tasks::model::{DataShape, Model, ModelConfig};
-use triptych_tasks::objectives::{Objective, PAD_ID, StepContext, TokenIds};
+use triptych_tasks::objectives::{Companions, Entries, Momentum, Objective, PAD_ID, StepContext, TokenIds};
 
 pub(crate) const SHAPE: DataShape = DataShape { n_vocab: 24, image_side: 16, n_mels: 6 };
 pub(crate) const TOKEN_IDS: TokenIds =
@@ -12,6 +13,41 @@ pub(crate) const TOKEN_IDS: TokenIds =
 
 pub(crate) fn tiny_model(device: &Device) -> Model {
     ModelConfig::tiny().init(SHAPE, 1, device).expect("the smallest sizes fit together")
+}
+
+/// A teacher that is sure of what it finds alike, and an average with something in its queues.
+pub(crate) fn companions() -> Companions<'static> {
+    thread_local! {
+        // never freed: as cheap as building them once, and for all tests
+        static COMPANIONS: Companions<'static> = {
+            let device = Device::flex();
+            let config = ModelConfig { temperature: 0.01, ..ModelConfig::tiny() };
+            let model = |seed| config.init(SHAPE, seed, &device).expect("the smallest sizes fit together");
+            let mut momentum = Momentum::new(model(8), [8, 8, 0]);
+            momentum.push([Pair::ImageText, Pair::AudioText].map(|pair| (pair, queued(pair))).to_vec());
+            Companions {
+                teacher: Some(Box::leak(Box::new(model(7)))),
+                momentum: Some(Box::leak(Box::new(momentum))),
+            }
+        };
+    }
+    COMPANIONS.with(|companions| *companions)
+}
+
+/// Embeddings of groups that no batch has.
+fn queued(pair: Pair) -> Entries {
+    let d = ModelConfig::tiny().d_embedding;
+    let side = |salt: usize| {
+        let values = (0..5 * d).map(|place| uniform(1000 + 10 * pair.idx() + salt, place) - 0.5).collect();
+        let rows = Tensor::<2>::from_data(TensorData::new::<f32, _>(values, [5, d]), &Device::flex());
+        rows.clone() / rows.powi_scalar(2).sum_dim(1).sqrt()
+    };
+    Entries { sides: [side(0), side(1)], groups: (0..5).collect() }
+}
+
+/// Whether it tells pairs of a batch from one another.
+pub(crate) fn compares(objective: &dyn Objective) -> bool {
+    objective.embeds().is_some() || objective.name().starts_with("matching")
 }
 
 /// An objective's loss on a batch.
@@ -22,7 +58,8 @@ pub(crate) fn loss(
     (seed, step): (u64, u64),
     device: &Device,
 ) -> Option<Tensor<1>> {
-    objective.loss(&StepContext::new(model, batch, TOKEN_IDS, device, seed, step))
+    let context = StepContext::new(model, batch, TOKEN_IDS, device, seed, step);
+    objective.loss(&context.with_companions(companions()))
 }
 
 /// The same as a number.

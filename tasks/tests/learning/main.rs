@@ -13,4 +13,5 @@ mod objectives;
 mod options;
 #[path = "../../../encoders/tests/conformance/parameters.rs"]
 mod parameters;
+mod pieces;
 mod presence;

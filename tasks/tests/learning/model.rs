@@ -7,7 +7,7 @@ use triptych_tasks::model::{Model, ModelConfig, SampleLengths};
 use triptych_tasks::objectives::{OBJECTIVES, StepContext, combine};
 
 use crate::adam::Adam;
-use crate::fixture::{SHAPE, TOKEN_IDS, batch, tiny_model};
+use crate::fixture::{SHAPE, TOKEN_IDS, batch, companions, tiny_model};
 use crate::{config, parameters};
 
 #[test]
@@ -43,7 +43,7 @@ fn costs_count_every_parameter() {
 fn the_objectives_together_reach_every_parameter() {
     let device = Device::flex().autodiff();
     let (model, batch) = (tiny_model(&device), batch(6));
-    let context = StepContext::new(&model, &batch, TOKEN_IDS, &device, 1, 1);
+    let context = StepContext::new(&model, &batch, TOKEN_IDS, &device, 1, 1).with_companions(companions());
     let parts = combine(&context, &OBJECTIVES.iter().map(|&objective| (objective, 1.0)).collect::<Vec<_>>());
     let parts = parts.expect("every modality is there");
     assert_eq!(parts.named.len(), OBJECTIVES.len());
@@ -54,7 +54,7 @@ fn the_objectives_together_reach_every_parameter() {
 fn the_total_is_the_weighted_sum_of_the_parts() {
     let device = Device::flex();
     let (model, batch) = (tiny_model(&device), batch(6));
-    let context = StepContext::new(&model, &batch, TOKEN_IDS, &device, 1, 1);
+    let context = StepContext::new(&model, &batch, TOKEN_IDS, &device, 1, 1).with_companions(companions());
     let weighted = OBJECTIVES.iter().zip(1..).map(|(&objective, weight)| (objective, weight as f32 * 0.3));
     let weighted = weighted.collect::<Vec<_>>();
     let parts = combine(&context, &weighted).expect("every modality is there");
@@ -142,6 +142,7 @@ fn training_steps_are_the_same_bit_for_bit_on_one_thread_and_on_two() {
             let weighted = OBJECTIVES.iter().map(|&objective| (objective, 1.0)).collect::<Vec<_>>();
             for step in 0..4 {
                 let context = StepContext::new(&model, &batch, TOKEN_IDS, &device, 1, step);
+                let context = context.with_companions(companions());
                 let parts = combine(&context, &weighted).expect("every modality is there");
                 let gradients = parts.total.backward();
                 drop(context);

@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use serde_json::{Value, json};
 use triptych_encoders::vision::VisionEncoderConfig;
-use triptych_tasks::model::ModelConfig;
+use triptych_tasks::model::{HeadsConfig, ModelConfig};
 use triptych_tasks::objectives::{OBJECTIVES, Objective, StepContext, TokenIds, find};
 
 use crate::adam::Adam;
@@ -67,11 +67,11 @@ fn what_a_model_lacks_is_told_and_gives_no_loss() {
     }
     let lacks = |name: &str, options: Value, model: &ModelConfig| with(name, options).lacks(model);
     let none = json!({});
-    let bare = ModelConfig { patch_decoder: None, audio_codes: None, ..whole.clone() };
+    let bare = ModelConfig { heads: HeadsConfig::default(), ..whole.clone() };
     let found = lacks("masked_autoencoder", none.clone(), &bare).expect("no decoder");
-    assert_eq!(found, "given `model.patch_decoder`, the decoder's blocks");
+    assert_eq!(found, "given `model.heads.patch_decoder`, the decoder's blocks");
     let found = lacks("masked_audio_codes", none.clone(), &bare).expect("no codes");
-    assert_eq!(found, "given `model.audio_codes`, the number of codes");
+    assert_eq!(found, "given `model.heads.audio_codes`, the number of codes");
     let encoders = VisionEncoderConfig::registry();
     for (name, vision) in encoders.into_iter().filter(|(name, _)| *name != "vit") {
         let model = ModelConfig { vision: Some(vision), ..whole.clone() };
@@ -85,7 +85,8 @@ fn what_a_model_lacks_is_told_and_gives_no_loss() {
     for name in ["masked_autoencoder", "masked_audio_codes"] {
         assert_eq!(loss_value(&model, &batch(3), find(name).expect("it is registered")), None, "{name}");
     }
-    let codes = ModelConfig { audio_codes: Some(1), ..whole };
+    let codes =
+        ModelConfig { heads: HeadsConfig { audio_codes: Some(1), ..HeadsConfig::default() }, ..whole };
     assert!(codes.init(shape, 1, &Device::flex()).is_err(), "one code tells nothing apart");
 }
 

@@ -2,10 +2,12 @@
 
 use burn::prelude::*;
 use triptych_encoders::Modality;
-use triptych_tasks::model::ModelConfig;
-use triptych_tasks::objectives::{self, OBJECTIVES};
+use triptych_tasks::model::{HeadsConfig, ModelConfig};
+use triptych_tasks::objectives::{self, OBJECTIVES, Requirement, StepContext};
 
-use crate::fixture::{SHAPE, batch, batch_of, loss_value, tiny_model, with_garbage_in_padding, without};
+use crate::fixture::{
+    SHAPE, TOKEN_IDS, batch, batch_of, compares, loss_value, tiny_model, with_garbage_in_padding, without,
+};
 
 /// What other widths of padding leave of a loss of up to 5.
 const TOLERANCE: f32 = 1e-5;
@@ -48,8 +50,8 @@ fn rows_that_do_not_overlap_give_no_loss() {
 fn one_pair_alone_teaches_contrast_nothing() {
     let model = tiny_model(&Device::flex());
     for objective in OBJECTIVES {
-        let is_contrast = objective.name().starts_with("contrast");
-        assert_eq!(loss_value(&model, &batch(1), *objective).is_none(), is_contrast, "{}", objective.name());
+        let loss = loss_value(&model, &batch(1), *objective);
+        assert_eq!(loss.is_none(), compares(*objective), "{}", objective.name());
     }
 }
 
@@ -97,5 +99,33 @@ fn padding_content_does_not_change_a_loss() {
     for objective in OBJECTIVES {
         let [clean, garbage] = [&batch, &garbage].map(|batch| loss_value(&model, batch, *objective));
         assert_eq!(clean, garbage, "{}", objective.name());
+    }
+}
+
+#[test]
+fn without_what_it_requires_an_objective_gives_no_loss() {
+    let heads = HeadsConfig { sigmoid: false, matching: false, d_teacher: None };
+    let config = ModelConfig { heads, ..ModelConfig::tiny() };
+    let bare = config.init(SHAPE, 1, &Device::flex()).expect("the sizes fit together");
+    let (whole, batch, device) = (tiny_model(&Device::flex()), batch(4), Device::flex());
+    for objective in OBJECTIVES {
+        let requires = objective.requires();
+        let of_head = [Requirement::SigmoidHead, Requirement::MatchingHead, Requirement::DistilledHead];
+        let needs_head = requires.iter().any(|requirement| of_head.contains(requirement));
+        assert_eq!(loss_value(&bare, &batch, *objective).is_none(), needs_head, "{}", objective.name());
+        let alone = objective.loss(&StepContext::new(&whole, &batch, TOKEN_IDS, &device, 1, 1));
+        let needs_company = requires.iter().any(|requirement| !of_head.contains(requirement));
+        assert_eq!(alone.is_none(), needs_company, "{}", objective.name());
+    }
+}
+
+#[test]
+fn rows_of_one_group_are_no_negatives_of_each_other() {
+    let model = tiny_model(&Device::flex());
+    let mut batch = batch(4);
+    batch.ids = ["same"; 4].map(ToOwned::to_owned).to_vec();
+    for name in ["matching_image_text", "matching_audio_text"] {
+        let objective = objectives::find(name).expect("it is registered");
+        assert_eq!(loss_value(&model, &batch, objective), None, "{name}");
     }
 }
