@@ -96,7 +96,7 @@ impl ModelConfig {
             vision: Some(VisionEncoderConfig::registry().into_iter().next().expect(first).1),
             audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
             fusion: BackboneConfig::tiny(),
-            heads: HeadsConfig { sigmoid: true, matching: true, d_teacher: Some(16) },
+            heads: HeadsConfig { sigmoid: true, matching: true, d_teacher: Some(32) },
         }
     }
 
