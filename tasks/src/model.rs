@@ -107,7 +107,7 @@ impl ModelConfig {
             heads: HeadsConfig {
                 sigmoid: true,
                 matching: true,
-                d_teacher: Some(16),
+                d_teacher: Some(32),
                 patch_decoder: Some(TransformerConfig::tiny()),
                 audio_codes: Some(32),
             },

@@ -1,6 +1,6 @@
 //! A trained run that another one learns from.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use burn::prelude::*;
 use triptych_datasets::text::Tokenizer;

@@ -9,7 +9,7 @@ use burn::prelude::*;
 use serde_json::json;
 use triptych_datasets::batch::HostBatch;
 use triptych_tasks::model::Model;
-use triptych_tasks::objectives::{Objective, StepContext, TokenIds, combine};
+use triptych_tasks::objectives::{Companions, Momentum, Objective, StepInputs, TokenIds, differentiate};
 
 use super::balance::Balance;
 use super::checkpoint::{self, Checkpoint, TensorBytes};
