@@ -1,11 +1,11 @@
 //! Training objectives. Each is one file and one line of [`OBJECTIVES`]; they combine freely, each over the
 //! modalities that it needs.
 
-mod blanking;
 mod caption;
 mod consistency;
 mod context;
 mod contrastive;
+mod covering;
 mod ctc;
 mod hidden_text;
 mod hybrid;
