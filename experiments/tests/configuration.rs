@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use triptych::configuration::{ConfigError, ExperimentConfig, Resolved, experiment, resolve};
 use triptych::diagnostic::render;
+use triptych_fusion::backbone::FusionKind;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -425,6 +426,30 @@ fn encoders_and_the_data_they_read_must_fit() {
     let dropout = "model.vision.vit.patch_dropout=0.5";
     let error = quickstart_with(&[dropout]).expect_err("masked_image predicts what is left out");
     assert!(render(&error, false).contains("masked_image"), "{}", render(&error, false));
+}
+
+#[test]
+fn objectives_that_read_every_token_refuse_a_resampled_input() {
+    let resampled = "model.fusion.resample.audio={ n_latents = 4, transformer = { d_model = 64, depth = 1, n_heads = 2 } }";
+    let error = quickstart_with(&[resampled]).expect_err("masked_audio predicts at every token");
+    let shown = render(&error, false);
+    assert!(shown.contains("without `model.fusion.resample.audio`"), "{shown}");
+    assert!(shown.contains("it reads every token of audio"), "{shown}");
+    let without = ["objectives.masked_audio.weight=0", "objectives.ctc.weight=0", resampled];
+    let config = quickstart_with(&without).expect("nothing reads every token of a sound").value;
+    assert_eq!(config.model.fusion.resample.audio.map(|resampler| resampler.n_latents), Some(4));
+}
+
+#[test]
+fn a_backbone_of_an_unknown_kind_is_shown_with_the_known_ones() {
+    let config = quickstart_with(&["model.fusion.kind=co_attention"]).expect("a known kind").value;
+    assert_eq!(config.model.fusion.kind, FusionKind::CoAttention);
+    let error = quickstart_with(&["model.fusion.kind=coattention"]).expect_err("it is misspelt");
+    let shown = render(&error, false);
+    assert!(
+        shown.contains("`model.fusion.kind`") && shown.contains("did you mean `co_attention`?"),
+        "{shown}"
+    );
 }
 
 #[test]

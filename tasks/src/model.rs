@@ -102,31 +102,31 @@ impl ModelConfig {
             CostTree::leaf(name, &[n, d_out], cost::linear(n, d_backbone, d_out, true))
         };
         let [_, n_patches, n_sounds] = n_inputs;
+        let (vision_head, audio_head) = (self.reads(Modality::Image), self.reads(Modality::Audio));
         let mut parts = Vec::new();
         parts.extend(text.map(|tree| tree.named("text")));
         parts.extend(vision.map(|tree| tree.named("vision")));
         parts.extend(audio.map(|tree| tree.named("audio")));
         parts.push(backbone);
         parts.push(RetrievalHead::cost(sizes.map(|size| size.map(|(_, d)| d)), self.d_embedding));
-        parts.extend(self.audio.as_ref().map(|_| head("ctc", n_sounds, data.n_vocab)));
-        parts.extend(
-            self.vision.as_ref().map(|config| head("patches", n_patches, config.patch_side().pow(2) * 3)),
-        );
-        parts.extend(
-            self.audio
-                .as_ref()
-                .map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)),
-        );
+        let audio = self.audio.as_ref().filter(|_| audio_head);
+        let vision = self.vision.as_ref().filter(|_| vision_head);
+        parts.extend(audio.map(|_| head("ctc", n_sounds, data.n_vocab)));
+        parts.extend(vision.map(|config| head("patches", n_patches, config.patch_side().pow(2) * 3)));
+        parts.extend(audio.map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)));
         if let (Some(decoder), Some(config), Some((n, d))) = (&self.patch_decoder, &self.vision, sizes[1]) {
             parts.push(PatchDecoder::cost(decoder, d, n, config.patch_side().pow(2) * 3));
         }
-        parts.extend(
-            self.audio_codes.zip(self.audio.as_ref()).map(|(n_codes, _)| head("codes", n_sounds, n_codes)),
-        );
+        parts.extend(self.audio_codes.zip(audio).map(|(n_codes, _)| head("codes", n_sounds, n_codes)));
         CostTree::of("model", &[], parts)
     }
 
-    /// Random weights drawn from `seed`.
+    /// Whether heads read the fused tokens of a modality one by one: not where learned queries stand in their place.
+    fn reads(&self, modality: Modality) -> bool {
+        self.fusion.resample.of(modality).is_none()
+    }
+
+    /// Random weights drawn from `seed`. A modality that the backbone resamples has no heads for its fused tokens.
     ///
     /// # Errors
     /// When sizes do not fit together.
@@ -151,19 +151,24 @@ impl ModelConfig {
         if self.audio_codes.is_some_and(|n_codes| n_codes < 2) {
             return Err(ConfigError::new("audio_codes: expected at least 2 codes to tell apart"));
         }
+        let (vision_head, audio_head) = (self.reads(Modality::Image), self.reads(Modality::Audio));
         Ok(Model {
             backbone: self.fusion.init(widths.map(|d| d.unwrap_or(d_backbone)), data.n_vocab, init)?,
             retrieval: RetrievalHead::new(widths, self.d_embedding, self.temperature, init),
-            ctc: d_audio.map(|_| Linear::new(d_backbone, data.n_vocab, init)),
-            patches: d_patch.map(|d_patch| Linear::new(d_backbone, d_patch, init)),
-            frames: d_frames.map(|d_frames| Linear::new(d_backbone, d_frames, init)),
+            ctc: d_audio.filter(|_| audio_head).map(|_| Linear::new(d_backbone, data.n_vocab, init)),
+            patches: d_patch.filter(|_| vision_head).map(|d_patch| Linear::new(d_backbone, d_patch, init)),
+            frames: d_frames.filter(|_| audio_head).map(|d_frames| Linear::new(d_backbone, d_frames, init)),
             patch_decoder: match (&self.patch_decoder, d_image, d_patch) {
                 (Some(config), Some(d_image), Some(d_patch)) => {
                     Some(PatchDecoder::new(config, d_image, d_patch, init)?)
                 }
                 _ => None,
             },
-            codes: self.audio_codes.zip(d_audio).map(|(n_codes, _)| Linear::new(d_backbone, n_codes, init)),
+            codes: self
+                .audio_codes
+                .zip(d_audio)
+                .filter(|_| audio_head)
+                .map(|(n_codes, _)| Linear::new(d_backbone, n_codes, init)),
             text,
             vision,
             audio,

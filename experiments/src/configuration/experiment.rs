@@ -265,7 +265,8 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             let expected = format!("left out, or the model given an encoder for {}", modality.name());
             return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }
-        if let Some(lacking) = objective.and_then(|objective| objective.lacks(&config.model)) {
+        let in_use = objective.filter(|_| schedule.weight > 0.0);
+        if let Some(lacking) = in_use.and_then(|objective| objective.lacks(&config.model)) {
             let expected = format!("left out, or the model {lacking}");
             return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }

@@ -108,7 +108,7 @@ fn places([rows, columns]: [usize; 2], d_model: usize, device: &Device) -> Tenso
     let value = |patch: usize, channel: usize| {
         let place = if channel < 2 * quarter { patch % columns } else { patch / columns };
         let angle = place as f64 / LONGEST.powf((channel % quarter) as f64 / quarter as f64);
-        (if channel / quarter % 2 == 0 { angle.sin() } else { angle.cos() }) as f32
+        (if (channel / quarter).is_multiple_of(2) { angle.sin() } else { angle.cos() }) as f32
     };
     let n_patches = rows * columns;
     let values = (0..n_patches).flat_map(|patch| (0..d_model).map(move |channel| value(patch, channel)));

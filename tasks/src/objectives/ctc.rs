@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use triptych_datasets::audio::{Frames, MaskFill, SpecAugment};
 use triptych_encoders::layers::ops;
 use triptych_encoders::{AudioInput, Modality};
+use triptych_fusion::backbone::FusionKind;
 use triptych_fusion::sequence::{FusedSequence, Segment};
 
 use super::caption::{shared_transcript, with_texts};
 use super::options::{self, OptionError, Options};
-use super::{Objective, PAD_ID, StepContext, consistent_ctc};
+use super::{Objective, PAD_ID, StepContext, consistent_ctc, lacks_tokens};
 use crate::model::ModelConfig;
 
 /// What is hidden of each view: the masks of Park et al. 2019 with more stripes in time, 2.5 times what hides 15% of a sound in
@@ -90,6 +91,13 @@ impl Objective for Ctc {
             return Some(format!(
                 "with `intermediate` blocks below the last of the {depth} of `model.fusion`, not {block}"
             ));
+        }
+        if !self.options.intermediate.is_empty() && model.fusion.kind == FusionKind::CoAttention {
+            let lacking = "without `intermediate`, as co-attention has no one sequence between its blocks";
+            return Some(lacking.to_owned());
+        }
+        if let Some(lacking) = lacks_tokens(model, Modality::Audio) {
+            return Some(lacking);
         }
         let reads_waveform = model.audio.as_ref().is_some_and(|audio| audio.reads_waveform());
         (reads_waveform && self.options.consistency > 0.0).then(|| {

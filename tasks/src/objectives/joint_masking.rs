@@ -10,7 +10,7 @@ use super::hidden_text::HiddenText;
 use super::masked_image::lacks_patches;
 use super::masks::budgets;
 use super::options::{self, OptionError, Options};
-use super::{Objective, PatchTargets, StepContext};
+use super::{Objective, PatchTargets, StepContext, lacks_tokens};
 use crate::model::ModelConfig;
 
 /// What a config may set of it.
@@ -126,7 +126,11 @@ impl Objective for JointMasking {
     }
 
     fn lacks(&self, model: &ModelConfig) -> Option<String> {
-        if self.modalities.contains(&Modality::Image) { lacks_patches(model) } else { None }
+        let of = |modality| match modality {
+            Modality::Image => lacks_patches(model),
+            _ => lacks_tokens(model, modality),
+        };
+        self.modalities.iter().copied().find_map(of)
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

@@ -7,7 +7,8 @@ use triptych_encoders::{AudioInput, Modality};
 use super::covering::CoveredSounds;
 use super::masks::spans;
 use super::options::{self, OptionError, Options};
-use super::{Objective, StepContext};
+use super::{Objective, StepContext, lacks_tokens};
+use crate::model::ModelConfig;
 
 /// What a config may set of the spans.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -86,6 +87,10 @@ impl Objective for MaskedAudio {
         let mask: SpanMask = options::given(&self.mask, given)?;
         mask.check()?;
         Ok(Box::new(Self { mask }))
+    }
+
+    fn lacks(&self, model: &ModelConfig) -> Option<String> {
+        lacks_tokens(model, Modality::Audio)
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

@@ -10,7 +10,7 @@ use triptych_encoders::layers::ops;
 use super::covering::CoveredSounds;
 use super::masked_audio::SpanMask;
 use super::options::{self, OptionError, Options};
-use super::{Objective, RandomQuantizer, StepContext};
+use super::{Objective, RandomQuantizer, StepContext, lacks_tokens};
 use crate::model::ModelConfig;
 
 /// What a config may set of it.
@@ -90,7 +90,9 @@ impl Objective for MaskedAudioCodes {
     }
 
     fn lacks(&self, model: &ModelConfig) -> Option<String> {
-        model.audio_codes.is_none().then(|| "given `model.audio_codes`, the number of codes".to_owned())
+        let codes =
+            model.audio_codes.is_none().then(|| "given `model.audio_codes`, the number of codes".to_owned());
+        codes.or_else(|| lacks_tokens(model, Modality::Audio))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

@@ -8,7 +8,7 @@ use triptych_encoders::Modality;
 use super::covering::{CoveredPictures, grid};
 use super::masks::blocks;
 use super::options::{self, OptionError, Options};
-use super::{Objective, PatchTargets, StepContext};
+use super::{Objective, PatchTargets, StepContext, lacks_tokens};
 use crate::model::ModelConfig;
 
 /// What a config may set of it.
@@ -99,5 +99,7 @@ impl Objective for MaskedImage {
 /// Patches that training leaves out can be predicted from nothing.
 pub(super) fn lacks_patches(model: &ModelConfig) -> Option<String> {
     let leaves_out = model.vision.as_ref().is_some_and(|vision| vision.leaves_tokens_out());
-    leaves_out.then(|| "without patch_dropout, as it predicts patches that would be left out".to_owned())
+    let dropped =
+        leaves_out.then(|| "without patch_dropout, as it predicts patches that would be left out".to_owned());
+    dropped.or_else(|| lacks_tokens(model, Modality::Image))
 }

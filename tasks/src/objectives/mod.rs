@@ -98,6 +98,13 @@ pub fn find(name: &str) -> Option<&'static dyn Objective> {
     OBJECTIVES.iter().copied().find(|objective| objective.name() == name)
 }
 
+/// What a model lacks whose backbone resamples a modality, for an objective that reads all of its tokens.
+fn lacks_tokens(model: &ModelConfig, modality: Modality) -> Option<String> {
+    let is_resampled = model.fusion.resample.of(modality).is_some();
+    let name = modality.name();
+    is_resampled.then(|| format!("without `model.fusion.resample.{name}`, as it reads every token of {name}"))
+}
+
 /// An objective that has no options is given none.
 fn without_options(given: &Options) -> Result<(), OptionError> {
     match given.keys().next() {

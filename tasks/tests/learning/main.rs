@@ -5,6 +5,7 @@ mod adam;
 mod config;
 mod decoding;
 mod fixture;
+mod fusion;
 mod gradients;
 mod masking;
 mod model;

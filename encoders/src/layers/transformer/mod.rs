@@ -2,9 +2,11 @@
 //! otherwise, with a cache of keys and values for decoding.
 
 mod block;
+mod checkpoint;
 mod config;
 mod cross;
 mod surroundings;
+mod woven;
 
 use std::cell::RefCell;
 
@@ -13,6 +15,7 @@ use burn::module::Module;
 use burn::prelude::*;
 pub use config::{BlockConfig, TransformerConfig};
 use surroundings::{Layout, Surroundings};
+pub use woven::BlockKeys;
 
 use super::experts::{Kind, Routing};
 use super::norm::Norm;
@@ -27,6 +30,7 @@ pub struct Transformer {
     d_head: usize,
     rotary_base: Option<f64>,
     has_experts: bool,
+    checkpoint_blocks: bool,
 }
 
 /// Another sequence that every block attends to.
@@ -110,7 +114,7 @@ impl Transformer {
     }
 
     fn run(&self, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, around));
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| self.step(block, tokens, around));
         self.finish(tokens)
     }
 
@@ -120,16 +124,16 @@ impl Transformer {
             if depths.contains(&n_before) {
                 tapped.push(self.finish(tokens.clone()));
             }
-            tokens = block.forward(tokens, around);
+            tokens = self.step(block, tokens, around);
         }
         tapped.push(self.finish(tokens));
         tapped
     }
 
-    fn finish(&self, tokens: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
-            Some(norm) => norm.forward(tokens),
-            None => tokens,
+    fn step(&self, block: &Block, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
+        match self.checkpoint_blocks {
+            true => block.forward_checkpointed(tokens, around),
+            false => block.forward(tokens, around),
         }
     }
 
