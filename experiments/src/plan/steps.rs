@@ -48,12 +48,18 @@ impl StepCost {
             };
             let share = (schedule.until - schedule.from).max(0.0) / schedule.every as f64;
             let needs = objective.needs();
-            // CTC reads what the transcript's pass has fused
-            let is_shared = name == "ctc" && config.objectives.contains_key("transcript");
+            // CTC and attention read what one pass of the transcripts has fused
+            let others: &[&str] = match name.as_str() {
+                "ctc" => &["transcript", "transcript_hybrid"],
+                "transcript_hybrid" => &["transcript"],
+                _ => &[],
+            };
+            let is_shared = others.iter().any(|other| config.objectives.contains_key(*other));
             if name.starts_with("contrast") || is_shared {
                 continue;
             }
-            let writes = matches!(name.as_str(), "caption" | "transcript");
+            let writes =
+                matches!(name.as_str(), "caption" | "transcript" | "transcript_hybrid" | "text_generation");
             let n_inputs = Modality::ALL.map(|modality| {
                 let is_input = needs.contains(&modality) && !(writes && modality == Modality::Text);
                 if is_input { n_tokens(modality) } else { 0 }
@@ -62,10 +68,16 @@ impl StepCost {
             let widths = Modality::ALL.map(|modality| {
                 part(encoder(modality)).map_or(config.model.fusion.transformer.d_model, |p| p.shape[1])
             });
+            // a masked autoencoder has a decoder of its own; its encoder is counted as if it saw the whole picture
+            let is_fused = name != "masked_autoencoder";
             let fused = config.model.fusion.cost(widths, n_vocab, n_inputs, n_causal).cost;
+            let fused = if is_fused { fused } else { cost("patch_decoder") };
             let again = match name.as_str() {
-                "masked_image" => cost("vision"),
-                "masked_audio" => cost("audio"),
+                "masked_image" | "masked_autoencoder" => cost("vision"),
+                "masked_audio" | "masked_audio_codes" => cost("audio"),
+                name if name.starts_with("joint_masking") => {
+                    needs.iter().fold(Cost::default(), |sum, &modality| sum + cost(encoder(modality)))
+                }
                 name if name.starts_with("masked_text") => cost("text"),
                 _ => Cost::default(),
             };

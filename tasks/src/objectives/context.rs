@@ -252,6 +252,9 @@ impl<'a> StepContext<'a> {
 
     /// The same with what the first so many blocks make of the inputs, in rising order; the whole is last.
     pub(super) fn fuse_tapped(&self, inputs: &[TokenSequence], depths: &[usize]) -> Vec<FusedSequence> {
+        if depths.is_empty() {
+            return vec![self.fuse(inputs)];
+        }
         let mut tapped = self.model.backbone.forward_tapped(inputs, depths);
         if let Some(whole) = tapped.last_mut() {
             self.routings.borrow_mut().extend(whole.routing.take());

@@ -6,7 +6,7 @@ use triptych_encoders::layers::ops;
 use triptych_encoders::{Modality, TextInput};
 use triptych_fusion::sequence::FusedSequence;
 
-use super::blanking::at;
+use super::covering::at;
 use super::{PAD_ID, StepContext};
 
 /// Texts with other tokens in the place of some.

@@ -7,7 +7,8 @@ use triptych_encoders::Modality;
 use super::caption::shared_transcript;
 use super::ctc::of_transcript;
 use super::options::{self, OptionError, Options};
-use super::{Objective, StepContext};
+use super::{Objective, StepContext, lacks_tokens};
+use crate::model::ModelConfig;
 
 /// What a config may set of it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -57,6 +58,10 @@ impl Objective for Hybrid {
         options::check_share("ctc_weight", options.ctc_weight)?;
         options::check_label_smoothing(options.label_smoothing)?;
         Ok(Box::new(Self { options }))
+    }
+
+    fn lacks(&self, model: &ModelConfig) -> Option<String> {
+        lacks_tokens(model, Modality::Audio)
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {

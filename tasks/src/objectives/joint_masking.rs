@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use triptych_datasets::draw::Draw;
 use triptych_encoders::{AudioInput, Modality};
 
-use super::blanking::{BlankedPictures, BlankedSounds, grid};
+use super::covering::{CoveredPictures, CoveredSounds, grid};
 use super::hidden_text::HiddenText;
 use super::masked_image::lacks_patches;
 use super::masks::budgets;
@@ -58,7 +58,7 @@ pub(super) const ALL: JointMasking = JointMasking {
 /// modalities by draws from a Dirichlet distribution; within a modality they fall anywhere.
 ///
 /// # Differences from the reference
-/// Pictures and sounds are not told in discrete codes. What is not seen stands as masks and blanks in the encoders' inputs; each
+/// Pictures and sounds are not told in discrete codes. What is not seen stands as masks and covers in the encoders' inputs; each
 /// modality is predicted at its places in the backbone, and there is no decoder. Numbers of tokens are shares of each sample's.
 #[derive(Clone, Copy)]
 pub(super) struct JointMasking {
@@ -211,10 +211,10 @@ impl Material {
         });
         inputs.extend(texts.as_ref().map(|texts| context.model.encode_text(&texts.input)));
         let pictures =
-            self.pictures.map(|(pixels, d_patch)| BlankedPictures::new(pixels, d_patch, &hidden(&image)));
+            self.pictures.map(|(pixels, d_patch)| CoveredPictures::new(pixels, d_patch, &hidden(&image)));
         inputs.extend(pictures.as_ref().map(|pictures| context.model.encode_image(&pictures.input)));
         let sounds =
-            self.sounds.map(|(input, _, per_token)| BlankedSounds::new(input, per_token, &hidden(&audio)));
+            self.sounds.map(|(input, _, per_token)| CoveredSounds::new(input, per_token, &hidden(&audio)));
         inputs.extend(sounds.as_ref().map(|sounds| context.model.encode_audio(&sounds.input)));
         let fused = context.fuse(&inputs);
 

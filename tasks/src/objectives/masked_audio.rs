@@ -1,10 +1,10 @@
-//! Masked sound: spans of frames are blanked, and predicted with the text in view.
+//! Masked sound: spans of frames are covered, and predicted with the text in view.
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use triptych_encoders::{AudioInput, Modality};
 
-use super::blanking::BlankedSounds;
+use super::covering::CoveredSounds;
 use super::masks::spans;
 use super::options::{self, OptionError, Options};
 use super::{Objective, StepContext, lacks_tokens};
@@ -72,7 +72,7 @@ impl Objective for MaskedAudio {
     }
 
     fn about(&self) -> &'static str {
-        "log-mel frames of blanked spans, with the text in view"
+        "log-mel frames of covered spans, with the text in view"
     }
 
     fn needs(&self) -> &'static [Modality] {
@@ -100,7 +100,7 @@ impl Objective for MaskedAudio {
         let input = context.sounds_at(&places)?;
         let frames_per_token = d_token / input.frames.dims()[2];
         let hidden = self.mask.draw(context, self.name(), &places, &input, frames_per_token);
-        let sounds = BlankedSounds::new(input, frames_per_token, &hidden);
+        let sounds = CoveredSounds::new(input, frames_per_token, &hidden);
         let masked = sounds.places(&hidden);
         if masked.is_empty() {
             return None;

@@ -1,4 +1,4 @@
-//! Masked sound told by codes: spans of frames are blanked, and the random code of each is predicted.
+//! Masked sound told by codes: spans of frames are covered, and the random code of each is predicted.
 
 use std::sync::OnceLock;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use triptych_encoders::Modality;
 use triptych_encoders::layers::ops;
 
-use super::blanking::BlankedSounds;
+use super::covering::CoveredSounds;
 use super::masked_audio::SpanMask;
 use super::options::{self, OptionError, Options};
 use super::{Objective, RandomQuantizer, StepContext, lacks_tokens};
@@ -42,7 +42,7 @@ pub(super) static MASKED_AUDIO_CODES: MaskedAudioCodes = MaskedAudioCodes {
 /// stacked frames behind a token, normalised.
 ///
 /// # Differences from the reference
-/// Masked frames are blank and not noise; the spans are data2vec's; the prediction is read off the backbone's audio span.
+/// Masked frames are covered by a pattern and not by noise; the spans are data2vec's; the prediction is read off the backbone's audio span.
 #[derive(Clone)]
 pub(super) struct MaskedAudioCodes {
     options: CodeOptions,
@@ -68,7 +68,7 @@ impl Objective for MaskedAudioCodes {
     }
 
     fn about(&self) -> &'static str {
-        "random codes of blanked spans of a sound (BEST-RQ)"
+        "random codes of covered spans of a sound (BEST-RQ)"
     }
 
     fn needs(&self) -> &'static [Modality] {
@@ -105,7 +105,7 @@ impl Objective for MaskedAudioCodes {
         let input = context.sounds_at(&places)?;
         let frames_per_token = d_token / input.frames.dims()[2];
         let hidden = self.mask().draw(context, self.name(), &places, &input, frames_per_token);
-        let sounds = BlankedSounds::new(input, frames_per_token, &hidden);
+        let sounds = CoveredSounds::new(input, frames_per_token, &hidden);
         let masked = sounds.places(&hidden);
         if masked.is_empty() {
             return None;

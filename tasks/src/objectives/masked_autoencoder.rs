@@ -4,7 +4,7 @@ use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use triptych_encoders::Modality;
 
-use super::blanking::{BlankedPictures, grid};
+use super::covering::{CoveredPictures, grid};
 use super::options::{self, OptionError, Options};
 use super::{Objective, PatchTargets, StepContext};
 use crate::model::ModelConfig;
@@ -29,7 +29,7 @@ pub(super) const MASKED_AUTOENCODER: MaskedAutoencoder =
 /// others, a learned vector in the place of each that is missing, and fixed positions.
 ///
 /// # Differences from the reference
-/// The decoder does not see the class token. Behind a convolutional stem, whose maps overlap, the missing patches are blanked
+/// The decoder does not see the class token. Behind a convolutional stem, whose maps overlap, the missing patches are covered
 /// before it too.
 #[derive(Clone, Copy)]
 pub(super) struct MaskedAutoencoder {
@@ -91,7 +91,7 @@ impl Objective for MaskedAutoencoder {
             (0..n_patches).map(|patch| visible.binary_search(&patch).is_err()).collect::<Vec<_>>()
         });
         let hidden = hidden.collect::<Vec<_>>();
-        let pictures = BlankedPictures::new(pixels, d_patch, &hidden);
+        let pictures = CoveredPictures::new(pixels, d_patch, &hidden);
         let encoded = context.model.encode_visible(&pictures.input, &visible)?;
         let predicted = decoder.forward(encoded, &visible, [rows, columns]);
         let masked = hidden.iter().flatten().enumerate().filter(|(_, hidden)| **hidden);

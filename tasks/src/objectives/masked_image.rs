@@ -1,11 +1,11 @@
-//! Masked pictures: most patches are blanked, and their pixels are predicted with the text in view.
+//! Masked pictures: most patches are covered, and their pixels are predicted with the text in view.
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use triptych_datasets::draw::Draw;
 use triptych_encoders::Modality;
 
-use super::blanking::{BlankedPictures, grid};
+use super::covering::{CoveredPictures, grid};
 use super::masks::blocks;
 use super::options::{self, OptionError, Options};
 use super::{Objective, PatchTargets, StepContext, lacks_tokens};
@@ -14,14 +14,14 @@ use crate::model::ModelConfig;
 /// What a config may set of it.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct PatchMask {
-    /// Share of the patches that are blanked: 0.6 in Xie et al. 2022, table 1; 75 of 196 in blocks in Bao et al. 2022.
+    /// Share of the patches that are covered: 0.6 in Xie et al. 2022, table 1; 75 of 196 in blocks in Bao et al. 2022.
     masked: f64,
     /// Whether they lie together in rectangles, or anywhere.
     blocks: bool,
 }
 
 impl PatchMask {
-    /// `[rows * columns]`, true = blanked
+    /// `[rows * columns]`, true = covered
     fn draw(&self, [rows, columns]: [usize; 2], draw: &mut Draw) -> Vec<bool> {
         let n_masked = ((rows * columns) as f64 * self.masked).round() as usize;
         if self.blocks {
@@ -39,11 +39,12 @@ pub(super) const MASKED_IMAGE: MaskedImage = MaskedImage { mask: PatchMask { mas
 /// Squared error of the per-patch normalised pixels, on the masked patches alone.
 ///
 /// # Reference
-/// Xie et al. 2022 (SimMIM) for blanking the pixels and a linear head, which fits any encoder; He et al. 2022
+/// Xie et al. 2022 (SimMIM) for covering the pixels and a linear head, which fits any encoder; He et al. 2022
 /// (MAE), section 3, for the normalised pixels; Bao et al. 2022 (BEiT) for the blocks.
 ///
 /// # Differences from the reference
-/// The prediction is read off the backbone's image span, with the text beside it (FLAVA's joint masking).
+/// What covers a patch is fixed and not learned. The prediction is read off the backbone's image span, with the text beside it
+/// (FLAVA's joint masking).
 #[derive(Clone, Copy)]
 pub(super) struct MaskedImage {
     mask: PatchMask,
@@ -55,7 +56,7 @@ impl Objective for MaskedImage {
     }
 
     fn about(&self) -> &'static str {
-        "pixels of blanked patches, with the text in view"
+        "pixels of covered patches, with the text in view"
     }
 
     fn needs(&self) -> &'static [Modality] {
@@ -89,7 +90,7 @@ impl Objective for MaskedImage {
         if masked.is_empty() {
             return None;
         }
-        let pictures = BlankedPictures::new(pixels, d_patch, &hidden);
+        let pictures = CoveredPictures::new(pixels, d_patch, &hidden);
         let fused = context.fuse(&[context.model.encode_image(&pictures.input), text]);
         pictures.error(context, &fused, &masked, PatchTargets::OF_DRAWINGS)
     }

@@ -1,13 +1,13 @@
 //! Training objectives. Each is one file and one line of [`OBJECTIVES`]; they combine freely, each over the
 //! modalities that it needs.
 
-mod blanking;
 mod caption;
 mod companions;
 mod compared;
 mod consistency;
 mod context;
 mod contrastive;
+mod covering;
 mod ctc;
 #[cfg(test)]
 mod differences;

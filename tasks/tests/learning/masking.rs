@@ -87,39 +87,38 @@ fn n_audio_tokens(batch: &HostBatch, row: usize) -> usize {
     batch.audio.as_ref().expect("asked for").lengths[row].div_ceil(FRAMES_PER_TOKEN)
 }
 
-#[test]
-fn six_tenths_of_the_patches_are_counted() {
-    let (objective, batch) = (objective("masked_image"), batch(2));
+/// The objectives that predict patches, with their heads and how many of 16 patches they predict.
+const OF_PATCHES: [(&str, &str, usize); 2] =
+    [("masked_image", "patches", 10), ("masked_autoencoder", "patch_decoder.pixels", 12)];
+
+fn counted_patches(objective: &dyn Objective, path: &str, batch: &HostBatch) -> Vec<Vec<bool>> {
     let n_patches = (SHAPE.image_side / PATCH).pow(2);
-    let counted = counted(
-        objective,
-        "patches",
-        &batch,
-        |_| n_patches,
-        |row, patch| change_patch(&batch, row, patch, 1.0, false),
-    );
-    for row in counted {
-        assert_eq!(row.iter().filter(|counts| **counts).count(), 10, "{row:?}");
+    let change = |row, patch| change_patch(batch, row, patch, 1.0, false);
+    counted(objective, path, batch, |_| n_patches, change)
+}
+
+#[test]
+fn the_share_of_patches_that_is_asked_for_is_counted() {
+    let batch = batch(2);
+    for (name, path, n_counted) in OF_PATCHES {
+        for row in counted_patches(objective(name), path, &batch) {
+            assert_eq!(row.iter().filter(|counts| **counts).count(), n_counted, "{name}: {row:?}");
+        }
     }
 }
 
 #[test]
 fn a_counted_patch_is_not_seen_and_a_seen_one_is() {
-    let (objective, batch) = (objective("masked_image"), batch(2));
-    let n_patches = (SHAPE.image_side / PATCH).pow(2);
-    let counted = counted(
-        objective,
-        "patches",
-        &batch,
-        |_| n_patches,
-        |row, patch| change_patch(&batch, row, patch, 1.0, false),
-    );
-    let model = tiny_model(&Device::flex());
-    for (row, counted) in counted.into_iter().enumerate() {
-        for (patch, counts) in counted.into_iter().enumerate() {
-            // a whole patch made lighter is the same when normalised, but not to a model that sees it
-            let lighter = change_patch(&batch, row, patch, 2.0, true);
-            assert_eq!(moves(&model, [&batch, &lighter], objective), !counts, "row {row}, patch {patch}");
+    let (batch, model) = (batch(2), tiny_model(&Device::flex()));
+    for (name, path, _) in OF_PATCHES {
+        let objective = objective(name);
+        for (row, counted) in counted_patches(objective, path, &batch).into_iter().enumerate() {
+            for (patch, counts) in counted.into_iter().enumerate() {
+                // a whole patch made lighter is the same when normalised, but not to a model that sees it
+                let lighter = change_patch(&batch, row, patch, 2.0, true);
+                let moves = moves(&model, [&batch, &lighter], objective);
+                assert_eq!(moves, !counts, "{name}, row {row}, patch {patch}");
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Pictures and sounds of which a part is blanked, and what is to be predicted of it.
+//! Pictures and sounds of which a part is covered, and what is to be predicted of it.
 
 use burn::prelude::*;
+use triptych_datasets::draw::Draw;
 use triptych_encoders::input::padding;
 use triptych_encoders::layers::ops;
 use triptych_encoders::{AudioInput, ImageInput, Modality};
@@ -8,24 +9,29 @@ use triptych_fusion::sequence::{FusedSequence, Segment};
 
 use super::{PatchTargets, StepContext};
 
-/// Pictures with blank patches.
-pub(super) struct BlankedPictures {
+/// Standard deviation of a cover; pictures and sounds are normalised to about 1.
+const COVER_SPREAD: f32 = 0.5;
+
+/// Pictures with covered patches.
+pub(super) struct CoveredPictures {
     /// As the encoder sees them.
     pub(super) input: ImageInput,
     /// Whole, `[batch * n_patches, d_patch]`.
     patches: Tensor<2>,
 }
 
-impl BlankedPictures {
-    /// Blanks what is `hidden` of the patches of `d_patch` values, `[n_patches]` a picture.
+impl CoveredPictures {
+    /// Covers what is `hidden` of the patches of `d_patch` values, `[n_patches]` a picture.
     pub(super) fn new(pixels: Tensor<4>, d_patch: usize, hidden: &[Vec<bool>]) -> Self {
         let [batch, height, width, channels] = pixels.dims();
         let [rows, columns] = grid(&pixels, d_patch);
         let side = height / rows;
-        let visible = hidden.iter().flatten().map(|hidden| if *hidden { 0.0f32 } else { 1.0 });
-        let visible = TensorData::new(visible.collect::<Vec<_>>(), [batch, rows, 1, columns, 1, 1]);
-        let visible = Tensor::<6>::from_data(visible, &pixels.device());
-        let seen = pixels.clone().reshape([batch, rows, side, columns, side, channels]) * visible;
+        let covered = hidden.iter().flatten().map(|hidden| if *hidden { 1.0f32 } else { 0.0 });
+        let covered = TensorData::new(covered.collect::<Vec<_>>(), [batch, rows, 1, columns, 1, 1]);
+        let covered = Tensor::<6>::from_data(covered, &pixels.device());
+        let cover = cover([1, 1, side, 1, side, channels], &pixels.device()) * covered.clone();
+        let seen = pixels.clone().reshape([batch, rows, side, columns, side, channels]);
+        let seen = seen * covered.neg().add_scalar(1.0) + cover;
         let patches = ops::unfold(pixels, [side; 2], [side; 2], [0, 0]);
         Self {
             input: ImageInput { pixels: seen.reshape([batch, height, width, channels]) },
@@ -53,6 +59,14 @@ impl BlankedPictures {
     }
 }
 
+/// What stands in the place of every covered patch or token: a pattern that is always the same, and like nothing that there
+/// is. Where zeros stood, the normalisation behind a convolution would divide by next to nothing, and blow the gradient up.
+fn cover<const D: usize>(shape: [usize; D], device: &Device) -> Tensor<D> {
+    let mut draw = Draw::new(0, 0, "", "cover");
+    let values = (0..shape.iter().product::<usize>()).map(|_| COVER_SPREAD * draw.normal_pair().0);
+    Tensor::from_data(TensorData::new(values.collect::<Vec<_>>(), shape), device)
+}
+
 /// Rows and columns of patches of `d_patch` values.
 pub(super) fn grid(pixels: &Tensor<4>, d_patch: usize) -> [usize; 2] {
     let [_, height, width, channels] = pixels.dims();
@@ -60,8 +74,8 @@ pub(super) fn grid(pixels: &Tensor<4>, d_patch: usize) -> [usize; 2] {
     [height / side, width / side]
 }
 
-/// Sounds with blank tokens.
-pub(super) struct BlankedSounds {
+/// Sounds with covered tokens.
+pub(super) struct CoveredSounds {
     /// As the encoder hears them.
     pub(super) input: AudioInput,
     /// Whole, with zeros behind each row's end: `[batch * n_tokens, frames_per_token * n_mels]`.
@@ -71,8 +85,8 @@ pub(super) struct BlankedSounds {
     n_mels: usize,
 }
 
-impl BlankedSounds {
-    /// Blanks what is `hidden` of each row's tokens.
+impl CoveredSounds {
+    /// Covers what is `hidden` of each row's tokens.
     pub(super) fn new(input: AudioInput, frames_per_token: usize, hidden: &[Vec<bool>]) -> Self {
         let AudioInput { frames, lengths } = whole_tokens(input, frames_per_token);
         let [batch, n_frames, n_mels] = frames.dims();
@@ -81,11 +95,13 @@ impl BlankedSounds {
         let is_pad = padding(&lengths, n_frames, &device);
         let is_pad = is_pad.reshape([batch, n_frames, 1]).expand([batch, n_frames, n_mels]);
         let frames = frames.mask_fill(is_pad, 0.0).reshape([batch, n_tokens, frames_per_token, n_mels]);
-        let visible = hidden.iter().flat_map(|hidden| {
-            (0..n_tokens).map(|token| if hidden.get(token) == Some(&true) { 0.0f32 } else { 1.0 })
+        let covered = hidden.iter().flat_map(|hidden| {
+            (0..n_tokens).map(|token| if hidden.get(token) == Some(&true) { 1.0f32 } else { 0.0 })
         });
-        let visible = TensorData::new(visible.collect::<Vec<_>>(), [batch, n_tokens, 1, 1]);
-        let seen = frames.clone() * Tensor::<4>::from_data(visible, &device);
+        let covered = TensorData::new(covered.collect::<Vec<_>>(), [batch, n_tokens, 1, 1]);
+        let covered = Tensor::<4>::from_data(covered, &device);
+        let cover = cover([1, 1, frames_per_token, n_mels], &device) * covered.clone();
+        let seen = frames.clone() * covered.neg().add_scalar(1.0) + cover;
         Self {
             input: AudioInput { frames: seen.reshape([batch, n_frames, n_mels]), lengths },
             frames: frames.reshape([batch * n_tokens, frames_per_token * n_mels]),
