@@ -159,7 +159,7 @@ fn a_checkpointed_conformer_is_the_kept_one() {
         let tokens = model.forward(&AudioInput { frames, lengths: vec![24, 13] }).tokens;
         let weighted = tokens.clone() * values(tokens.dims(), 11, &Device::flex());
         let mut found = parameters::gradients(&model, &weighted.sum().backward());
-        // the logistic of its gates is another function in training, which differs in the last bit
+        // outside training Burn's softmax is one pass, in training several operations, and the last bit differs
         found.insert("tokens".to_owned(), tokens.into_data());
         found
     };
