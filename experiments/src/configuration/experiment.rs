@@ -12,7 +12,6 @@ use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
-use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -266,15 +265,10 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             let expected = format!("left out, or the model given an encoder for {}", modality.name());
             return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }
-    }
-    let read_whole =
-        [("masked_image", Modality::Image), ("masked_audio", Modality::Audio), ("ctc", Modality::Audio)];
-    for (name, modality) in read_whole {
-        let is_learned = config.objectives.get(name).is_some_and(|schedule| schedule.weight > 0.0);
-        if is_learned && config.model.fusion.resample.of(modality).is_some() {
-            let key = format!("model.fusion.resample.{}.n_latents", modality.name());
-            return Err(resolved
-                .reject(&key, format!("left out beside the objective {name}, which reads every token")));
+        let in_use = objective.filter(|_| schedule.weight > 0.0);
+        if let Some(lacking) = in_use.and_then(|objective| objective.lacks(&config.model)) {
+            let expected = format!("left out, or the model {lacking}");
+            return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }
     }
     for holdout in &config.evaluate.holdouts {
@@ -299,12 +293,6 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             "data.max_text_tokens",
             format!("at most {}, the text encoder's max_tokens", text.max_tokens()),
         ));
-    }
-    if config.model.vision.as_ref().is_some_and(VisionEncoderConfig::leaves_tokens_out)
-        && config.objectives.contains_key("masked_image")
-    {
-        let expected = "0 beside the objective masked_image, which predicts tokens that dropout leaves out";
-        return Err(resolved.reject("model.vision.vit.patch_dropout", expected));
     }
     if let Some(audio) = &config.model.audio {
         let longest_s =

@@ -60,16 +60,42 @@ impl Backbone {
     /// # Panics
     /// When there is no input at all.
     pub fn forward(&self, inputs: &[TokenSequence]) -> FusedSequence {
+        assert!(!inputs.is_empty(), "the backbone needs at least one modality");
         self.fuse(self.embed(inputs))
     }
 
-    /// Fuses the inputs with a causal text behind them.
+    /// Fuses the inputs as [`Self::forward`] does, and gives what the first `n` blocks make of them for every `n` of `depths`
+    /// too, in rising order, normalised as the whole is, which comes last; 0 gives what goes into the first.
+    ///
+    /// # Shapes
+    /// Each `[batch, n_tokens, d_encoder]` -> `[batch, sum of n_tokens, d_model]`, one a depth below the last, and one
+    ///
+    /// # Panics
+    /// When there is no input at all, and with co-attention, whose streams have depths of their own.
+    pub fn forward_tapped(&self, inputs: &[TokenSequence], depths: &[usize]) -> Vec<FusedSequence> {
+        assert!(!inputs.is_empty(), "the backbone needs at least one modality");
+        assert!(self.co_attention.is_none(), "with co-attention there is no sequence between the blocks");
+        let parts = self.embed(inputs);
+        let spans = spans(&parts);
+        let Stream { tokens, is_pad } = Stream::joined(&parts);
+        let mask = AttentionMask::bidirectional(Some(is_pad.clone()));
+        let (tapped, routing) = self.transformer.forward_tapped(tokens, &mask, &kinds(&spans), depths);
+        let fused =
+            |tokens| FusedSequence { tokens, is_pad: is_pad.clone(), spans: spans.clone(), routing: None };
+        let mut tapped = tapped.into_iter().map(fused).collect::<Vec<_>>();
+        if let Some(whole) = tapped.last_mut() {
+            whole.routing = routing;
+        }
+        tapped
+    }
+
+    /// Fuses the inputs with a causal text behind them; without inputs, it reads the text alone.
     ///
     /// # Shapes
     /// The text is `[batch, n_causal]` -> `[batch, sum of n_tokens + n_causal, d_model]`
     ///
     /// # Panics
-    /// When there is no input at all, or the text is longer than `max_causal_tokens`.
+    /// When the text is longer than `max_causal_tokens`.
     pub fn forward_causal(&self, inputs: &[TokenSequence], text: &TextInput) -> FusedSequence {
         let mut parts = self.embed(inputs);
         let tokens = add_positions(self.causal.forward(text.ids.clone()), &self.causal_positions);
@@ -90,6 +116,7 @@ impl Backbone {
     /// # Panics
     /// When there is no input at all.
     pub fn start_decoding(&self, inputs: &[TokenSequence]) -> (FusedSequence, DecodingState) {
+        assert!(!inputs.is_empty(), "the backbone needs at least one modality");
         let parts = self.embed(inputs);
         let spans = spans(&parts);
         if let Some(co_attention) = &self.co_attention {
@@ -142,7 +169,6 @@ impl Backbone {
 
     /// The inputs at the backbone's width, resampled where they are to be.
     fn embed(&self, inputs: &[TokenSequence]) -> Vec<Part> {
-        assert!(!inputs.is_empty(), "the backbone needs at least one modality");
         let modalities = self.modalities.val();
         let embed = |input: &TokenSequence| {
             let resampler = match input.modality {

@@ -323,3 +323,39 @@ fn neighbours_in_a_batch_do_not_change_outputs() {
         }
     }
 }
+
+#[test]
+fn outputs_of_fewer_blocks_come_before_the_whole_output() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        let (rows, width) = rows(Modality::Audio);
+        let inputs = [sequence(Modality::Audio, &rows, width, 9, &device)];
+        let whole = backbone.forward(&inputs);
+        // the smallest backbone has two blocks
+        let tapped = backbone.forward_tapped(&inputs, &[0, 1, 2, 7]);
+        assert_eq!(tapped.len(), 3, "{name}");
+        for row in 0..3 {
+            let [before, first, last] = [0, 1, 2].map(|depth| valid(&tapped[depth], row));
+            assert_eq!(last, valid(&whole, row), "{name}");
+            assert!(before != first && first != last, "{name}");
+            let values = before.iter::<f32>().chain(first.iter::<f32>()).collect::<Vec<_>>();
+            assert!(values.iter().all(|value| value.is_finite()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_text_alone_is_read_from_the_left() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        let read = |texts: &[Row], width: usize| {
+            let fused = backbone.forward_causal(&[], &text(texts, width, 9, &device));
+            fused.span(Segment::Causal).expect("a span of the text")
+        };
+        let whole = read(&[row(1, 5), row(2, 3)], 5);
+        let begun = read(&[row(1, 2), row(2, 2)], 2);
+        assert_eq!(begun.dims()[1], 2, "{name}");
+        let tolerance = Tolerance::<f32>::absolute(TOLERANCE);
+        whole.narrow(1, 0, 2).into_data().assert_approx_eq(&begun.into_data(), tolerance);
+    }
+}
