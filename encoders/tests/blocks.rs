@@ -74,16 +74,16 @@ fn assert_same(plain: &Outcome, again: &Outcome, what: &str) {
 /// order.
 const ORDER_TOLERANCE: f32 = 1e-6;
 
-fn assert_near(plain: &parameters::Table, again: &parameters::Table) {
+/// The same where Burn's softmax is one pass outside training and several operations in it, whose last bits differ.
+const SOFTMAX_TOLERANCE: f32 = 4e-6;
+
+fn assert_near(plain: &parameters::Table, again: &parameters::Table, tolerance: f32) {
     assert!(plain.keys().eq(again.keys()));
     for (name, values) in plain {
         let scale = values.iter::<f32>().fold(0.0, |most: f32, value| most.max(value.abs()));
         let apart = values.iter::<f32>().zip(again[name].iter::<f32>()).map(|(a, b)| (a - b).abs());
         let apart = apart.fold(0.0, f32::max);
-        assert!(
-            scale > 0.0 && apart <= ORDER_TOLERANCE * scale,
-            "{name}: {apart} apart, the largest is {scale}"
-        );
+        assert!(scale > 0.0 && apart <= tolerance * scale, "{name}: {apart} apart, the largest is {scale}");
     }
 }
 
@@ -131,7 +131,7 @@ fn checkpointed_blocks_attend_to_a_context_and_hand_it_its_gradient() {
     let config = config(BlockConfig::default());
     let (plain, again) = (run(&config), run(&recomputed(&config)));
     assert_eq!(plain.0, again.0);
-    assert_near(&plain.1, &again.1);
+    assert_near(&plain.1, &again.1, ORDER_TOLERANCE);
 }
 
 #[test]
@@ -159,11 +159,10 @@ fn a_checkpointed_conformer_is_the_kept_one() {
         let tokens = model.forward(&AudioInput { frames, lengths: vec![24, 13] }).tokens;
         let weighted = tokens.clone() * values(tokens.dims(), 11, &Device::flex());
         let mut found = parameters::gradients(&model, &weighted.sum().backward());
-        // outside training Burn's softmax is one pass, in training several operations, and the last bit differs
         found.insert("tokens".to_owned(), tokens.into_data());
         found
     };
-    assert_near(&run(false), &run(true));
+    assert_near(&run(false), &run(true), SOFTMAX_TOLERANCE);
 }
 
 #[test]
