@@ -14,8 +14,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
 
 /// `run(module, inputs)`, of which the backward pass keeps the inputs alone: it runs `run` a second time, so that only what
-/// one such call keeps in between is in memory at once. Outputs are those of the plain call, and gradients too but for the
-/// order in which what several operations add to one is added up.
+/// one such call keeps in between is in memory at once. Outputs are those of `run` outside training, and gradients those of
+/// the plain call but for the order in which what several operations add to one is added up.
 ///
 /// `run` must give the same twice: what is drawn at random is drawn outside. It sees the module and the inputs outside
 /// training, then in training.
