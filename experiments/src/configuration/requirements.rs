@@ -8,7 +8,7 @@ use crate::run::balance::BalanceConfig;
 
 /// Checks that the config has what its objectives require, and that the settings around them make sense.
 pub(super) fn check_requirements(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
-    let (train, heads) = (&resolved.value.train, resolved.value.model.heads);
+    let (train, heads) = (&resolved.value.train, &resolved.value.model.heads);
     for (name, schedule) in &resolved.value.objectives {
         let Some(objective) = schedule.objective(name) else { continue };
         for requirement in objective.requires() {

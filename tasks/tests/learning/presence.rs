@@ -104,7 +104,7 @@ fn padding_content_does_not_change_a_loss() {
 
 #[test]
 fn without_what_it_requires_an_objective_gives_no_loss() {
-    let heads = HeadsConfig { sigmoid: false, matching: false, d_teacher: None };
+    let heads = HeadsConfig::default();
     let config = ModelConfig { heads, ..ModelConfig::tiny() };
     let bare = config.init(SHAPE, 1, &Device::flex()).expect("the sizes fit together");
     let (whole, batch, device) = (tiny_model(&Device::flex()), batch(4), Device::flex());
