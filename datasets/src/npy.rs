@@ -3,7 +3,10 @@
 use std::io::{self, Write};
 use std::ops::Range;
 
-const MAGIC: &[u8; 6] = b"\x93NUMPY";
+use half::f16;
+
+/// What such a file begins with.
+pub const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// The header ends at a multiple of this, so that the values can be mapped into memory.
 const ALIGNMENT: usize = 64;
 
@@ -32,6 +35,12 @@ pub enum NpyError {
     /// It does not begin as such files do.
     #[error("expected a .npy file of version 1 to 3, got something else")]
     UnknownFormat,
+    /// It ends too soon.
+    #[error("the file is cut off in its header")]
+    CutOff,
+    /// The values lie in Fortran's order.
+    #[error("expected C order, got Fortran order\nhint: save it with `np.ascontiguousarray`")]
+    FortranOrder,
     /// The header is not what it should be.
     #[error("expected {expected} in the .npy header, got {got:?}")]
     Header {
@@ -41,7 +50,9 @@ pub enum NpyError {
         got: String,
     },
     /// There are fewer or more values than the shape says.
-    #[error("expected {expected} bytes of values for the shape {shape:?}, got {got}")]
+    #[error(
+        "expected {expected} bytes of values for the shape {shape:?}, got {got}: the file is cut off or damaged"
+    )]
     Length {
         /// Bytes that the shape asks for.
         expected: u128,
@@ -144,13 +155,16 @@ impl Header {
         let (length, rest) = match rest {
             [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
             [2 | 3, _, a, b, c, d, rest @ ..] => (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest),
+            [] | [1..=3, ..] => return Err(NpyError::CutOff),
             _ => return Err(NpyError::UnknownFormat),
         };
-        let (header, data) = rest.split_at_checked(length).ok_or(NpyError::UnknownFormat)?;
+        let (header, data) = rest.split_at_checked(length).ok_or(NpyError::CutOff)?;
         let header = String::from_utf8_lossy(header);
         let wrong = |expected| NpyError::Header { expected, got: header.trim().to_owned() };
-        if entry(&header, "fortran_order") != Some("False") {
-            return Err(wrong("'fortran_order': False"));
+        match entry(&header, "fortran_order") {
+            Some("False") => {}
+            Some("True") => return Err(NpyError::FortranOrder),
+            _ => return Err(wrong("'fortran_order': False")),
         }
         let shape = shape(&header).ok_or_else(|| wrong("a shape"))?;
         let kind = match entry(&header, "descr") {
@@ -166,6 +180,22 @@ impl Header {
         }
         Ok(Self { kind, shape, data: bytes.len() - data.len()..bytes.len() })
     }
+}
+
+/// The numbers of an array as the widest floats, in the file's order.
+///
+/// # Errors
+/// Anything but a little-endian, C-ordered array of floats or bytes, whole.
+pub fn read_f64(bytes: &[u8]) -> Result<(Header, Vec<f64>), NpyError> {
+    let header = Header::of_file(bytes)?;
+    let data = &bytes[header.data.clone()];
+    let values = match header.kind {
+        Kind::F16 => data.as_chunks::<2>().0.iter().map(|&b| f16::from_le_bytes(b).to_f64()).collect(),
+        Kind::F32 => data.as_chunks::<4>().0.iter().map(|&b| f64::from(f32::from_le_bytes(b))).collect(),
+        Kind::F64 => data.as_chunks::<8>().0.iter().map(|&b| f64::from_le_bytes(b)).collect(),
+        Kind::U8 => data.iter().map(|&value| f64::from(value)).collect(),
+    };
+    Ok((header, values))
 }
 
 /// Reads an array of 32-bit floats or bytes.
@@ -242,7 +272,8 @@ mod tests {
         let mut file = Vec::new();
         write_f32(&mut file, &[2, 3], &[0.0; 6]).expect("memory takes it");
         assert!(matches!(read(&file[..file.len() - 1]), Err(NpyError::Length { expected: 24, got: 23, .. })));
-        assert!(matches!(read(&file[..50]), Err(NpyError::UnknownFormat)));
+        assert!(matches!(read(&file[..50]), Err(NpyError::CutOff)));
+        assert!(matches!(read(b"{}"), Err(NpyError::UnknownFormat)));
         let text = String::from_utf8_lossy(&file[10..74]).into_owned();
         let huge = text.replace("(2, 3), }", "(18446744073709551615, 4294967296), }");
         let header =

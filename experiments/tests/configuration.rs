@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 use triptych::configuration::{ConfigError, ExperimentConfig, Resolved, experiment, resolve};
 use triptych::diagnostic::render;
+use triptych_fusion::backbone::FusionKind;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -428,6 +429,30 @@ fn encoders_and_the_data_they_read_must_fit() {
 }
 
 #[test]
+fn objectives_that_read_every_token_refuse_a_resampled_input() {
+    let resampled = "model.fusion.resample.audio={ n_latents = 4, transformer = { d_model = 64, depth = 1, n_heads = 2 } }";
+    let error = quickstart_with(&[resampled]).expect_err("masked_audio predicts at every token");
+    let shown = render(&error, false);
+    assert!(shown.contains("without `model.fusion.resample.audio`"), "{shown}");
+    assert!(shown.contains("it reads every token of audio"), "{shown}");
+    let without = ["objectives.masked_audio.weight=0", "objectives.ctc.weight=0", resampled];
+    let config = quickstart_with(&without).expect("nothing reads every token of a sound").value;
+    assert_eq!(config.model.fusion.resample.audio.map(|resampler| resampler.n_latents), Some(4));
+}
+
+#[test]
+fn a_backbone_of_an_unknown_kind_is_shown_with_the_known_ones() {
+    let config = quickstart_with(&["model.fusion.kind=co_attention"]).expect("a known kind").value;
+    assert_eq!(config.model.fusion.kind, FusionKind::CoAttention);
+    let error = quickstart_with(&["model.fusion.kind=coattention"]).expect_err("it is misspelt");
+    let shown = render(&error, false);
+    assert!(
+        shown.contains("`model.fusion.kind`") && shown.contains("did you mean `co_attention`?"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn an_objective_takes_the_options_that_it_has_and_no_others() {
     let resolved = quickstart_with(&["objectives.caption.label_smoothing=0.2"]).expect("it has this option");
     let schedule = &resolved.value.objectives["caption"];
@@ -449,4 +474,32 @@ fn an_objective_takes_the_options_that_it_has_and_no_others() {
     assert!(error.contains("must be a value like 0.1, its default"), "{error}");
     let error = shown("objectives.ctc.weight=much");
     assert!(error.contains("`objectives.ctc.weight` must be a number"), "{error}");
+}
+
+#[test]
+fn an_objective_that_the_model_has_no_head_for_is_refused() {
+    let shown = |settings: &[&str]| {
+        let error = quickstart_with(settings).expect_err("the model lacks something");
+        render(&error, false)
+    };
+    let error = shown(&["objectives.masked_autoencoder.weight=1"]);
+    assert!(
+        error.contains("`objectives.masked_autoencoder` must be left out, or the model given"),
+        "{error}"
+    );
+    assert!(error.contains("`model.patch_decoder`"), "{error}");
+    let error = shown(&["objectives.masked_audio_codes.weight=1"]);
+    assert!(error.contains("`model.audio_codes`"), "{error}");
+    let error = shown(&["objectives.ctc.intermediate=[0, 2]"]);
+    assert!(error.contains("blocks below the last of the 2"), "{error}");
+    let decoder = "model.patch_decoder={ d_model = 64, depth = 1, n_heads = 2 }";
+    let whole = [
+        decoder,
+        "model.audio_codes=512",
+        "objectives.masked_autoencoder.weight=1",
+        "objectives.masked_audio_codes.weight=1",
+        "objectives.ctc.intermediate=[0, 1]",
+        "objectives.joint_masking.weight=1",
+    ];
+    quickstart_with(&whole).expect("everything that is needed is there");
 }

@@ -172,7 +172,7 @@ fn similarities_are_ranked_in_both_directions() {
         &format!("{arguments} --hypotheses wide.npy"),
         "expected 2 rows, one for each entry of rel.jsonl, got 1",
     );
-    refused(&folder, &format!("{arguments} --hypotheses rel.jsonl"), "rel.jsonl: expected a NumPy matrix");
+    refused(&folder, &format!("{arguments} --hypotheses rel.jsonl"), "rel.jsonl: expected a .npy file");
     refused(
         &folder,
         "retrieval --hypotheses sim.npy --references odd.txt",

@@ -7,6 +7,7 @@ use triptych_encoders::audio::{AudioEncoder, AudioEncoderConfig};
 use triptych_encoders::layers::cost::{self, CostTree};
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::linear::Linear;
+use triptych_encoders::layers::transformer::TransformerConfig;
 use triptych_encoders::text::{TextEncoder, TextEncoderConfig};
 use triptych_encoders::vision::{VisionEncoder, VisionEncoderConfig};
 use triptych_encoders::{AudioInput, ConfigError, ImageInput, Modality, TextInput, TokenSequence};
@@ -14,6 +15,7 @@ use triptych_fusion::backbone::{Backbone, BackboneConfig};
 
 use crate::heads::distilled::DistilledHead;
 use crate::heads::matching::MatchingHead;
+use crate::heads::patch_decoder::PatchDecoder;
 use crate::heads::retrieval::RetrievalHead;
 use crate::heads::sigmoid::SigmoidHead;
 
@@ -37,6 +39,12 @@ pub struct ModelConfig {
     pub audio: Option<AudioEncoderConfig>,
     /// The shared transformer.
     pub fusion: BackboneConfig,
+    /// The blocks that paint what a vision transformer was not shown, for the objective `masked_autoencoder`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch_decoder: Option<TransformerConfig>,
+    /// Number of codes that masked sounds are told by, for the objective `masked_audio_codes`: 8192 in BEST-RQ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audio_codes: Option<usize>,
     /// Heads that some objectives need.
     #[serde(default, skip_serializing_if = "HeadsConfig::is_none")]
     pub heads: HeadsConfig,
@@ -97,6 +105,8 @@ impl ModelConfig {
             audio: Some(AudioEncoderConfig::registry().into_iter().next().expect(first).1),
             fusion: BackboneConfig::tiny(),
             heads: HeadsConfig { sigmoid: true, matching: true, d_teacher: Some(32) },
+            patch_decoder: Some(TransformerConfig::tiny()),
+            audio_codes: Some(32),
         }
     }
 
@@ -118,21 +128,22 @@ impl ModelConfig {
             CostTree::leaf(name, &[n, d_out], cost::linear(n, d_backbone, d_out, true))
         };
         let [_, n_patches, n_sounds] = n_inputs;
+        let (vision_head, audio_head) = (self.reads(Modality::Image), self.reads(Modality::Audio));
         let mut parts = Vec::new();
         parts.extend(text.map(|tree| tree.named("text")));
         parts.extend(vision.map(|tree| tree.named("vision")));
         parts.extend(audio.map(|tree| tree.named("audio")));
         parts.push(backbone);
         parts.push(RetrievalHead::cost(sizes.map(|size| size.map(|(_, d)| d)), self.d_embedding));
-        parts.extend(self.audio.as_ref().map(|_| head("ctc", n_sounds, data.n_vocab)));
-        parts.extend(
-            self.vision.as_ref().map(|config| head("patches", n_patches, config.patch_side().pow(2) * 3)),
-        );
-        parts.extend(
-            self.audio
-                .as_ref()
-                .map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)),
-        );
+        let audio = self.audio.as_ref().filter(|_| audio_head);
+        let vision = self.vision.as_ref().filter(|_| vision_head);
+        parts.extend(audio.map(|_| head("ctc", n_sounds, data.n_vocab)));
+        parts.extend(vision.map(|config| head("patches", n_patches, config.patch_side().pow(2) * 3)));
+        parts.extend(audio.map(|config| head("frames", n_sounds, config.frames_per_token() * data.n_mels)));
+        if let (Some(decoder), Some(config), Some((n, d))) = (&self.patch_decoder, &self.vision, sizes[1]) {
+            parts.push(PatchDecoder::cost(decoder, d, n, config.patch_side().pow(2) * 3));
+        }
+        parts.extend(self.audio_codes.zip(audio).map(|(n_codes, _)| head("codes", n_sounds, n_codes)));
         if self.heads.sigmoid {
             parts.push(SigmoidHead::cost());
         }
@@ -144,7 +155,12 @@ impl ModelConfig {
         CostTree::of("model", &[], parts)
     }
 
-    /// Random weights drawn from `seed`.
+    /// Whether heads read the fused tokens of a modality one by one: not where learned queries stand in their place.
+    fn reads(&self, modality: Modality) -> bool {
+        self.fusion.resample.of(modality).is_none()
+    }
+
+    /// Random weights drawn from `seed`. A modality that the backbone resamples has no heads for its fused tokens.
     ///
     /// # Errors
     /// When sizes do not fit together.
@@ -169,12 +185,27 @@ impl ModelConfig {
         let vision = self.vision.as_ref().map(|config| config.init(data.image_side, init)).transpose()?;
         let audio = self.audio.as_ref().map(|config| config.init(data.n_mels, init)).transpose()?;
         let widths = [d_text, d_image, d_audio];
+        if self.audio_codes.is_some_and(|n_codes| n_codes < 2) {
+            return Err(ConfigError::new("audio_codes: expected at least 2 codes to tell apart"));
+        }
+        let (vision_head, audio_head) = (self.reads(Modality::Image), self.reads(Modality::Audio));
         Ok(Model {
             backbone: self.fusion.init(widths.map(|d| d.unwrap_or(d_backbone)), data.n_vocab, init)?,
             retrieval: RetrievalHead::new(widths, self.d_embedding, self.temperature, init),
-            ctc: d_audio.map(|_| Linear::new(d_backbone, data.n_vocab, init)),
-            patches: d_patch.map(|d_patch| Linear::new(d_backbone, d_patch, init)),
-            frames: d_frames.map(|d_frames| Linear::new(d_backbone, d_frames, init)),
+            ctc: d_audio.filter(|_| audio_head).map(|_| Linear::new(d_backbone, data.n_vocab, init)),
+            patches: d_patch.filter(|_| vision_head).map(|d_patch| Linear::new(d_backbone, d_patch, init)),
+            frames: d_frames.filter(|_| audio_head).map(|d_frames| Linear::new(d_backbone, d_frames, init)),
+            patch_decoder: match (&self.patch_decoder, d_image, d_patch) {
+                (Some(config), Some(d_image), Some(d_patch)) => {
+                    Some(PatchDecoder::new(config, d_image, d_patch, init)?)
+                }
+                _ => None,
+            },
+            codes: self
+                .audio_codes
+                .zip(d_audio)
+                .filter(|_| audio_head)
+                .map(|(n_codes, _)| Linear::new(d_backbone, n_codes, init)),
             sigmoid: self.heads.sigmoid.then(|| SigmoidHead::new(init)),
             matching: self.heads.matching.then(|| MatchingHead::new(d_backbone, init)),
             distilled: self.heads.d_teacher.map(|d_teacher| DistilledHead::new(widths, d_teacher, init)),
@@ -207,6 +238,10 @@ pub struct Model {
     pub matching: Option<MatchingHead>,
     /// What a teacher's embeddings are learned from.
     pub distilled: Option<DistilledHead>,
+    /// Patches that the encoder was not shown.
+    pub patch_decoder: Option<PatchDecoder>,
+    /// Scores of the codes of a masked audio token.
+    pub codes: Option<Linear>,
 }
 
 impl Model {
@@ -235,6 +270,14 @@ impl Model {
     /// When the model has no vision encoder.
     pub fn encode_image(&self, input: &ImageInput) -> TokenSequence {
         self.vision.as_ref().expect("the model has a vision encoder").forward(input)
+    }
+
+    /// Some patches of each picture alone, as many of every one; `None` without a vision encoder that can do so.
+    ///
+    /// # Shapes
+    /// `[batch, height, width, 3]` -> `[batch, n_visible, d_image]`
+    pub fn encode_visible(&self, input: &ImageInput, visible: &[Vec<usize>]) -> Option<TokenSequence> {
+        self.vision.as_ref()?.forward_visible(input, visible)
     }
 
     /// # Shapes

@@ -93,3 +93,11 @@ pub fn decode(bytes: &[u8], extension: &str, max_s: f64) -> Result<Waveform, Aud
         _ => Err(AudioError::Silent { extension: extension.to_owned() }),
     }
 }
+
+/// Decodes a sound and brings it to [`super::RATE_HZ`].
+///
+/// # Errors
+/// Those of [`decode`] and [`Waveform::at_rate`].
+pub fn decode_at_rate(bytes: &[u8], extension: &str, max_s: f64) -> Result<Vec<f32>, AudioError> {
+    Ok(decode(bytes, extension, max_s)?.at_rate()?.samples)
+}

@@ -19,7 +19,7 @@ mod wav;
 mod waveform_frames;
 
 pub use augment::AudioAugment;
-pub use decode::{AudioError, decode};
+pub use decode::{AudioError, decode, decode_at_rate};
 pub use fbank::{Fbank, FbankOptions};
 pub use g722::decode_g722;
 pub use log_mel::LogMel;
@@ -49,6 +49,17 @@ impl Waveform {
     /// Length in seconds.
     pub fn duration_s(&self) -> f64 {
         self.samples.len() as f64 / f64::from(self.rate_hz)
+    }
+
+    /// The same sound at [`RATE_HZ`], which is what everything here listens to.
+    ///
+    /// # Errors
+    /// Those of [`resample`].
+    pub fn at_rate(self) -> Result<Self, AudioError> {
+        if self.rate_hz == RATE_HZ {
+            return Ok(self);
+        }
+        Ok(Self { samples: resample(&self.samples, self.rate_hz, RATE_HZ)?, rate_hz: RATE_HZ })
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use realfft::RealFftPlanner;
 use serde::{Deserialize, Serialize};
 
-use super::{AudioError, RATE_HZ, decode, resample};
+use super::{AudioError, RATE_HZ, decode_at_rate};
 use crate::draw::Draw;
 
 /// Longer recordings of noise are refused.
@@ -196,8 +196,7 @@ impl NoiseClips {
             }
             let bytes = fs::read(&path).map_err(failed(&path))?;
             let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-            let clip = decode(&bytes, &extension, MAX_CLIP_S)
-                .and_then(|waveform| resample(&waveform.samples, waveform.rate_hz, RATE_HZ));
+            let clip = decode_at_rate(&bytes, &extension, MAX_CLIP_S);
             let clip = clip.map_err(|problem| NoiseError::Sound { path, problem })?;
             n_samples += clip.len();
             if n_samples as f64 > MAX_FOLDER_S * f64::from(RATE_HZ) {

@@ -8,7 +8,7 @@ use super::bands::{normalise_bands, warp_bands};
 use super::waveform_frames::waveform_frames;
 use super::{
     AudioAugment, AudioError, Fbank, FbankOptions, Frames, LogMel, NoiseClips, RATE_HZ, SAMPLES_PER_FRAME,
-    Waveform, decode, resample,
+    decode_at_rate,
 };
 use crate::draw::Draw;
 
@@ -169,10 +169,9 @@ impl AudioPipeline {
     /// Decodes an encoded sound and brings it to 16 kHz.
     ///
     /// # Errors
-    /// Those of [`decode`] and [`resample`].
+    /// Those of [`decode_at_rate`].
     pub fn decode(&self, bytes: &[u8], extension: &str) -> Result<Vec<f32>, AudioError> {
-        let Waveform { samples, rate_hz } = decode(bytes, extension, MAX_DECODED_S)?;
-        if rate_hz == RATE_HZ { Ok(samples) } else { resample(&samples, rate_hz, RATE_HZ) }
+        decode_at_rate(bytes, extension, MAX_DECODED_S)
     }
 
     /// The frames of samples at 16 kHz, changed at random if there is a `draw` and an `augment`.

@@ -113,7 +113,7 @@ fn prompt(source: &Source, folder: &str, place: Place, line: &str) -> Result<Raw
     let mut raw = RawSample::new(name, place.clone());
     raw.texts.push(words.to_owned());
     let [g722, wav] = ["g722", "wav"].map(|ending| format!("{folder}{name}.{ending}"));
-    raw.audio = Some(if source.first_file(&[&g722]).is_some() {
+    raw.audio = Some(if source.first_claimed(&[&g722, &wav]).as_deref() == Some(&g722) {
         RawMedia::Bytes(unpack(source, &g722).map_err(|reason| Failure::of(name, place, reason))?)
     } else {
         RawMedia::File(wav)

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::ImportError;
+use super::intake::lines::without_mark;
 use super::intake::source::{extension, folder_of, without_extension};
 use super::intake::split::split_of_name;
 use super::intake::{Failure, Format, Place, RawItems, RawMedia, RawSample, Source, failed, parse_options};
@@ -91,7 +92,8 @@ fn read_document<'a>(
     folder: Option<&str>,
     karpathy: Option<Arc<Karpathy>>,
 ) -> Result<RawItems<'a>, String> {
-    let reader = std::io::BufReader::with_capacity(1 << 16, source.open_file(file)?);
+    let opened = source.open_file(file)?;
+    let reader = without_mark(opened).map_err(|e| format!("cannot read {file:?}: {e}"))?;
     let document: Document = serde_json::from_reader(reader)
         .map_err(|e| format!("expected an object with lists `images` and `annotations`: {e}"))?;
     let mut failures = Vec::new();
@@ -153,5 +155,5 @@ fn picture_path(source: &Source, document: &str, folder: Option<&str>, file_name
         format!("{}{file_name}", folder_of(document)),
     ];
     let names: Vec<&str> = places.iter().map(String::as_str).collect();
-    source.first_file(&names).unwrap_or_else(|| file_name.to_owned())
+    source.first_claimed(&names).unwrap_or_else(|| file_name.to_owned())
 }

@@ -51,7 +51,7 @@ impl Format for CommonVoice {
     fn read<'a>(&self, source: &'a Source, options: &Value) -> Result<RawItems<'a>, ImportError> {
         let Options { parts } = parse_options("commonvoice", options)?;
         let table = |part: &str| format!("{part}.tsv");
-        let is_there = |file: &String| source.first_file(&[file]).is_some();
+        let is_there = |file: &String| source.first_claimed(&[file]).is_some();
         let files: Vec<String> = match (source.named_file(), parts) {
             (Some(file), _) => vec![file.to_owned()],
             (None, Some(parts)) => parts.iter().map(|part| table(part)).collect(),

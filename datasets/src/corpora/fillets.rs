@@ -72,7 +72,7 @@ impl Format for Fillets {
         });
         Ok(Box::new(scripts.flat_map(move |(level, language)| {
             let file = format!("script/{level}/dialogs_{language}.lua");
-            if source.first_file(&[&file]).is_none() {
+            if source.first_claimed(&[&file]).is_none() {
                 return Box::new(std::iter::empty()) as RawItems<'_>;
             }
             match script(source, &file) {
@@ -109,7 +109,7 @@ fn lines(
         }
         let path = format!("sound/{level}/{language}/{name}.ogg");
         // many lines are written only
-        if source.first_file(&[&path]).is_none() {
+        if source.first_claimed(&[&path]).is_none() {
             continue;
         }
         let place = Place::line(file, call.line);

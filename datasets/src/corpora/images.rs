@@ -81,7 +81,7 @@ fn picture(source: &Source, file: Result<String, Failure>) -> Option<Result<RawS
     let folder = folder_of(&file).trim_end_matches('/');
     raw.tag("folder", folder);
     let captions = format!("{stem}.txt");
-    if source.first_file(&[&captions]).is_some() {
+    if source.first_claimed(&[&captions]).is_some() {
         let text = source.read(&captions, MAX_CAPTION_BYTES).and_then(|bytes| {
             String::from_utf8(bytes).map_err(|_| format!("expected captions in UTF-8 in {captions:?}"))
         });

@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::ImportError;
+use super::intake::lines::without_mark;
 use super::intake::split::split_of_name;
 use crate::sample::Split;
 
@@ -43,7 +43,8 @@ impl Karpathy {
         };
         let whole = || "whole file".to_owned();
         let file = File::open(path).map_err(|e| unfit(whole(), e.to_string()))?;
-        let document: Document = serde_json::from_reader(BufReader::new(file))
+        let reader = without_mark(file).map_err(|e| unfit(whole(), e.to_string()))?;
+        let document: Document = serde_json::from_reader(reader)
             .map_err(|e| unfit(format!("line {} column {}", e.line(), e.column()), e.to_string()))?;
         let mut splits = HashMap::with_capacity(document.images.len());
         for Image { filename, split } in document.images {

@@ -66,7 +66,8 @@ fn clip(source: &Source, place: Place, line: &str, options: &Options) -> Result<
         raw.texts.push(printed.to_owned());
     }
     let path = |ending: &str| format!("wavs/{name}.{ending}");
-    let found = ENDINGS.iter().map(|ending| path(ending)).find(|path| source.first_file(&[path]).is_some());
+    let found =
+        ENDINGS.iter().map(|ending| path(ending)).find(|path| source.first_claimed(&[path]).is_some());
     raw.audio = Some(RawMedia::File(found.unwrap_or_else(|| path("wav"))));
     raw.tag("speaker", &options.speaker);
     raw.tag("language", &options.language);

@@ -147,7 +147,7 @@ fn bare_picture(
     context: &Context<'_>,
     tally: &mut Tally,
 ) -> Result<Option<Fault>, PipelineError> {
-    let bytes = context.store.image(&picture.blob)?;
+    let bytes = context.store.bytes(&picture.blob)?;
     let new = match strip(&bytes, orientation(&bytes)) {
         Stripped::Clean => return Ok(None),
         Stripped::Without(new) => {
@@ -178,7 +178,7 @@ fn bare_sound(
     context: &Context<'_>,
     tally: &mut Tally,
 ) -> Result<Option<Fault>, PipelineError> {
-    let bytes = context.store.audio(&sound.blob)?;
+    let bytes = context.store.bytes(&sound.blob)?;
     if is_plain_wav(&bytes) {
         return Ok(None);
     }

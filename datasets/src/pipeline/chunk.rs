@@ -157,7 +157,7 @@ mod tests {
         for round in 0..2 {
             for (n, item) in read.items.iter().enumerate() {
                 let blob = &item.image.as_ref().expect("it has one").blob;
-                assert_eq!(store.image(blob).expect("it is there").into_owned(), vec![n as u8; 10 + n]);
+                assert_eq!(store.bytes(blob).expect("it is there").into_owned(), vec![n as u8; 10 + n]);
             }
             if round == 0 {
                 // a later stage that changes nothing keeps pointing at the first file

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::error::PipelineError;
 use super::filter::compare;
 use super::item::Item;
-use super::language;
 use super::ledger::Fault;
 use super::recipe::Objection;
 use super::similarity::Similarity;
 use super::stage::{Context, Decision, Stage, Tally, as_value, count};
+use crate::text::language::{Guess, guess};
 
 /// Which tags are given; a tag that a sample has already stays.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -142,7 +142,7 @@ impl Stage for Classify {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn settings(&self) -> Result<serde_json::Value, PipelineError> {
@@ -160,9 +160,9 @@ impl Stage for Classify {
         if let Some(settings) = &self.settings.language
             && !item.tags.contains_key("language")
         {
-            match language::detect(&item.texts, settings.min_characters, settings.min_confidence) {
-                Some(code) => give(item, "language", &code, tally),
-                None => count(tally, "language not told", 1),
+            match guess(&item.texts.join("\n"), settings.min_characters, settings.min_confidence) {
+                Guess::Language { code, .. } => give(item, "language", code, tally),
+                Guess::Short | Guess::Unsure => count(tally, "language not told", 1),
             }
         }
         for (rule, patterns) in self.settings.rule.iter().zip(&self.rules) {

@@ -59,7 +59,7 @@ impl Stage for Decode {
         tally: &mut Tally,
     ) -> Result<Option<Fault>, PipelineError> {
         if let Some(picture) = &mut item.image {
-            let bytes = context.store.image(&picture.blob)?;
+            let bytes = context.store.bytes(&picture.blob)?;
             let pixels = match image::decode(&bytes, &picture.blob.extension) {
                 Ok(pixels) => pixels,
                 Err(e) => return Ok(Some(Fault::bad("image", e.to_string()))),
@@ -76,7 +76,7 @@ impl Stage for Decode {
             picture.blob.hash = hash;
         }
         if let Some(sound) = &mut item.audio {
-            let bytes = context.store.audio(&sound.blob)?;
+            let bytes = context.store.bytes(&sound.blob)?;
             let waveform = match audio::decode(&bytes, &sound.blob.extension, self.0.max_audio_s) {
                 Ok(waveform) => waveform,
                 Err(e) => return Ok(Some(Fault::bad("audio", e.to_string()))),

@@ -7,9 +7,12 @@
 //! Across splits one shared picture, sound or bare text is enough: the test split keeps it, then validation; what the
 //! lower split loses is not taken over.
 //!
-//! Signatures are held in memory, about 1 kB a sample.
+//! Signatures lie on disk while they are compared. In memory is some hundred bytes a sample at most: hashes, orders and
+//! bands as flat, sorted vectors; names and texts only of what has duplicates.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +20,10 @@ use super::error::PipelineError;
 use super::item::Item;
 use super::ledger::Fault;
 use super::recipe::Objection;
-use super::signature::{BandIndex, BitIndex, PictureSignature, Signature, SoundSignature, TextSignature};
-use super::stage::{Context, Decision, Stage, Tally, as_value, count};
+use super::signature::{
+    BitIndex, PictureSignature, Record, Signature, SoundSignature, SpillWriter, TextSignature, near_leaders,
+};
+use super::stage::{AllItems, Context, Decision, Stage, Tally, as_value, count};
 use crate::sample::Split;
 
 /// What counts as the same.
@@ -80,15 +85,75 @@ impl DeduplicateSettings {
 
 pub(crate) struct Deduplicate(pub DeduplicateSettings);
 
-/// What the decision needs of a sample.
-struct Card {
-    place: u64,
-    id: String,
-    split: Split,
-    image: Option<String>,
-    audio: Option<String>,
-    signature: Signature,
-    texts: Vec<String>,
+/// No such part, or nothing to be led by.
+const NONE: u32 = u32::MAX;
+const PARTS: [&str; 3] = ["picture", "sound", "text"];
+
+/// What is known of one kind of part, of all samples.
+struct Parts<R> {
+    /// Hash and the sample's place.
+    keys: Vec<(u128, u32)>,
+    /// By place: the number of its signature, or [`NONE`].
+    numbers: Vec<u32>,
+    signatures: SpillWriter<R>,
+}
+
+impl<R: Record> Parts<R> {
+    fn in_dir(dir: &Path) -> io::Result<Self> {
+        Ok(Self { keys: Vec::new(), numbers: Vec::new(), signatures: SpillWriter::in_dir(dir)? })
+    }
+
+    /// Of the next sample.
+    fn push(&mut self, key: Option<u128>, signature: Option<&R>) -> io::Result<()> {
+        let place = self.numbers.len() as u32;
+        self.keys.extend(key.map(|key| (key, place)));
+        self.numbers.push(signature.map_or(Ok(NONE), |signature| self.signatures.push(signature))?);
+        Ok(())
+    }
+}
+
+/// By place: the place of the first sample that is the same in a part, which may be itself; [`NONE`] without that part.
+type Leaders = Vec<u32>;
+
+/// Samples in the order that decides which is first: the strongest split, then the earliest.
+struct Order {
+    splits: Vec<Split>,
+    places: Vec<u32>,
+    /// By place.
+    ranks: Vec<u32>,
+}
+
+impl Order {
+    fn of(splits: Vec<Split>) -> Self {
+        let mut places: Vec<u32> = (0..splits.len() as u32).collect();
+        places.sort_by_key(|place| std::cmp::Reverse(splits[*place as usize]));
+        let mut ranks = vec![0; splits.len()];
+        for (rank, place) in places.iter().enumerate() {
+            ranks[*place as usize] = rank as u32;
+        }
+        Self { splits, places, ranks }
+    }
+
+    /// Samples with equal keys follow the first of them. Also gives those first ones, in order.
+    fn exact(&self, mut keys: Vec<(u128, u32)>) -> (Leaders, Vec<u32>) {
+        keys.sort_unstable_by_key(|(key, place)| (*key, self.ranks[*place as usize]));
+        let mut leaders = vec![NONE; self.places.len()];
+        let mut heads = Vec::new();
+        for same in keys.chunk_by(|a, b| a.0 == b.0) {
+            let Some((_, head)) = same.first() else { continue };
+            heads.push(*head);
+            same.iter().for_each(|(_, place)| leaders[*place as usize] = *head);
+        }
+        heads.sort_unstable_by_key(|place| self.ranks[*place as usize]);
+        (leaders, heads)
+    }
+}
+
+/// What led a sample out, in place of words.
+struct Verdict {
+    leader: u32,
+    /// Which part leaks; none for one that is the same in all.
+    leak: Option<usize>,
 }
 
 impl Stage for Deduplicate {
@@ -97,7 +162,7 @@ impl Stage for Deduplicate {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn settings(&self) -> Result<serde_json::Value, PipelineError> {
@@ -108,26 +173,32 @@ impl Stage for Deduplicate {
         true
     }
 
-    fn survey(
-        &self,
-        items: &mut dyn Iterator<Item = Result<Item, PipelineError>>,
-    ) -> Result<Decision, PipelineError> {
-        let mut cards = Vec::new();
-        for (place, item) in items.enumerate() {
-            let item = item?;
-            cards.push(Card {
-                place: place as u64,
-                id: item.id,
-                split: item.split,
-                image: item.image.map(|picture| picture.blob.hash),
-                audio: item.audio.map(|sound| sound.blob.hash),
-                signature: item.signature,
-                texts: if self.0.merge_texts { item.texts } else { Vec::new() },
-            });
+    fn survey(&self, items: &AllItems<'_>, scratch: &Path) -> Result<Decision, PipelineError> {
+        let failed = |e| PipelineError::io("compare signatures in", scratch, e);
+        let mut splits = Vec::new();
+        let mut images = Parts::in_dir(scratch).map_err(failed)?;
+        let mut sounds = Parts::in_dir(scratch).map_err(failed)?;
+        let mut texts = Parts::in_dir(scratch).map_err(failed)?;
+        for item in items() {
+            let Item { split, image, audio, signature, .. } = item?;
+            splits.push(split);
+            images.push(image.map(|it| key_of(&it.blob.hash)), signature.image.as_ref()).map_err(failed)?;
+            sounds.push(audio.map(|it| key_of(&it.blob.hash)), signature.audio.as_ref()).map_err(failed)?;
+            let text = signature.text.as_ref();
+            texts.push(text.map(|text| u128::from(text.exact)), text).map_err(failed)?;
         }
-        // the strongest split first, so that the first of a cluster is the one to keep
-        cards.sort_by_key(|card| (std::cmp::Reverse(card.split), card.place));
-        Ok(self.decide(&cards))
+        let order = Order::of(splits);
+        let leaders = [
+            self.pictures(images, &order).map_err(failed)?,
+            self.sounds(sounds, &order).map_err(failed)?,
+            self.texts(texts, &order).map_err(failed)?,
+        ];
+        let mut decision = Decision::default();
+        count_clusters(&leaders, &mut decision.tally);
+        let verdicts = judge(&leaders, &order);
+        drop(leaders);
+        self.word(items, &verdicts, &order, &mut decision)?;
+        Ok(decision)
     }
 
     fn apply(
@@ -149,158 +220,167 @@ impl Stage for Deduplicate {
     }
 }
 
-/// For each card the first card that is the same, which may be itself; none for cards without that part.
-type Leaders = Vec<Option<usize>>;
-
 impl Deduplicate {
-    fn decide(&self, cards: &[Card]) -> Decision {
-        let mut decision = Decision::default();
-        let parts =
-            [("picture", self.pictures(cards)), ("sound", self.sounds(cards)), ("text", self.texts(cards))];
-        for (part, leaders) in &parts {
-            let mut sizes: BTreeMap<usize, u64> = BTreeMap::new();
-            leaders.iter().flatten().for_each(|leader| *sizes.entry(*leader).or_default() += 1);
-            let repeated: Vec<u64> = sizes.into_values().filter(|size| *size > 1).collect();
-            count(&mut decision.tally, &format!("clusters by {part}"), repeated.len() as u64);
-            count(&mut decision.tally, &format!("samples in clusters by {part}"), repeated.iter().sum());
-        }
-        let mut first_of_all: HashMap<(Split, [Option<usize>; 3]), usize> = HashMap::new();
-        for (idx, card) in cards.iter().enumerate() {
-            // a part of a sample that is for testing may not stay where it is trained on
-            let leak = parts.iter().find_map(|(part, leaders)| {
-                let leader = &cards[leaders[idx]?];
-                (leader.split > card.split).then_some((part, leader))
-            });
-            if let Some((part, leader)) = leak {
-                let reason =
-                    format!("its {part} is also in the {} split, as {:?}", name_of(leader.split), leader.id);
-                decision.faults.insert(card.place, Fault::unwanted("across_splits", reason));
-                continue;
-            }
-            let together = [parts[0].1[idx], parts[1].1[idx], parts[2].1[idx]];
-            if together == [None; 3] {
-                continue;
-            }
-            match first_of_all.get(&(card.split, together)) {
-                None => {
-                    first_of_all.insert((card.split, together), idx);
-                }
-                Some(first) => {
-                    let first = &cards[*first];
-                    let reason = format!("the same as {:?}", first.id);
-                    decision.faults.insert(card.place, Fault::unwanted("duplicate", reason));
-                    self.take_over(first, card, &mut decision);
-                }
-            }
-        }
-        decision
+    fn pictures(&self, parts: Parts<PictureSignature>, order: &Order) -> io::Result<Leaders> {
+        let (max_bits, max_levels) = (self.0.image_bits, self.0.image_levels);
+        near(parts, order, 1, max_bits, |one| vec![one.bits], |a, b| a.distance(b) <= max_levels)
     }
 
-    fn take_over(&self, first: &Card, card: &Card, decision: &mut Decision) {
-        // bare texts are the same already
-        if card.image.is_none() && card.audio.is_none() {
-            return;
-        }
-        let taken = decision.texts.entry(first.place).or_default();
-        let mut n_taken = 0;
-        for text in &card.texts {
-            if !first.texts.contains(text) && !taken.contains(text) {
-                taken.push(text.clone());
-                n_taken += 1;
-            }
-        }
-        count(&mut decision.tally, "texts taken over", n_taken);
-    }
-
-    fn pictures(&self, cards: &[Card]) -> Leaders {
-        let mut index = BitIndex::default();
-        let signature = |idx: u64| cards[idx as usize].signature.image.as_ref();
-        leaders(
-            cards,
-            |card| card.image.as_deref(),
-            |idx, card| {
-                let mine: &PictureSignature = card.signature.image.as_ref()?;
-                let is_near = |other: u64| {
-                    signature(other).is_some_and(|other| mine.distance(other) <= self.0.image_levels)
-                };
-                let found = index.find(&[mine.bits], self.0.image_bits, is_near);
-                if found.is_none() {
-                    index.file(idx as u64, &[mine.bits]);
-                }
-                found
-            },
-        )
-    }
-
-    fn sounds(&self, cards: &[Card]) -> Leaders {
-        let mut index = BitIndex::default();
+    fn sounds(&self, parts: Parts<SoundSignature>, order: &Order) -> io::Result<Leaders> {
         let max_bits = (self.0.audio_bits * 512.0).round() as u32;
-        leaders(
-            cards,
-            |card| card.audio.as_deref(),
-            |idx, card| {
-                let mine: &SoundSignature = card.signature.audio.as_ref()?;
-                let words = mine.words();
-                let is_alike = |other: u64| {
-                    let other = cards[other as usize].signature.audio.as_ref();
-                    other.is_some_and(|other| mine.is_alike(other))
-                };
-                let found = index.find(&words, max_bits, is_alike);
-                if found.is_none() {
-                    index.file(idx as u64, &words);
-                }
-                found
-            },
-        )
+        near(parts, order, 8, max_bits, |one| one.words().to_vec(), SoundSignature::is_alike)
     }
 
-    fn texts(&self, cards: &[Card]) -> Leaders {
-        let mut index = BandIndex::default();
-        let mut exact: HashMap<u64, usize> = HashMap::new();
-        let signature = |idx: u64| cards[idx as usize].signature.text.as_ref();
-        let mut found = Vec::with_capacity(cards.len());
-        for (idx, card) in cards.iter().enumerate() {
-            let Some(mine): Option<&TextSignature> = card.signature.text.as_ref() else {
-                found.push(None);
-                continue;
-            };
-            let same = exact.get(&mine.exact).copied();
-            let is_near = |other: u64| {
-                signature(other).is_some_and(|other| mine.similarity(other) >= self.0.text_similarity)
-            };
-            let near = || index.find(mine.bands(), is_near).map(|idx| idx as usize);
-            let leader = same.or_else(|| near().filter(|_| self.0.near_texts)).unwrap_or(idx);
-            if leader == idx {
-                index.file(idx as u64, mine.bands());
+    fn texts(&self, parts: Parts<TextSignature>, order: &Order) -> io::Result<Leaders> {
+        let (mut leaders, heads) = order.exact(parts.keys);
+        if self.0.near_texts {
+            let numbers: Vec<u32> = heads.iter().map(|place| parts.numbers[*place as usize]).collect();
+            let found = near_leaders(&mut parts.signatures.finish()?, &numbers, self.0.text_similarity)?;
+            for (head, leader) in heads.iter().zip(found) {
+                leaders[*head as usize] = heads[leader as usize];
             }
-            exact.entry(mine.exact).or_insert(leader);
-            found.push(Some(leader));
+            follow(&mut leaders);
         }
-        found
+        Ok(leaders)
+    }
+
+    /// The verdicts in words, and what is taken over. Holds the names and texts of what has duplicates, and of those.
+    fn word(
+        &self,
+        items: &AllItems<'_>,
+        verdicts: &BTreeMap<u32, Verdict>,
+        order: &Order,
+        decision: &mut Decision,
+    ) -> Result<(), PipelineError> {
+        let mut named: HashMap<u32, (String, Vec<String>)> =
+            verdicts.values().map(|verdict| (verdict.leader, Default::default())).collect();
+        let mut others: HashMap<u32, Vec<String>> = HashMap::new();
+        for (place, item) in items().enumerate() {
+            let (item, place) = (item?, place as u32);
+            let has_media = item.image.is_some() || item.audio.is_some();
+            let is_taken_from = verdicts.get(&place).is_some_and(|verdict| verdict.leak.is_none());
+            // bare texts are the same already
+            if self.0.merge_texts && has_media && is_taken_from {
+                others.insert(place, item.texts);
+            } else if let Some(name) = named.get_mut(&place) {
+                let texts = if self.0.merge_texts && has_media { item.texts } else { Vec::new() };
+                *name = (item.id, texts);
+            }
+        }
+        let mut judged: Vec<(&u32, &Verdict)> = verdicts.iter().collect();
+        judged.sort_unstable_by_key(|(place, _)| order.ranks[**place as usize]);
+        for (place, verdict) in judged {
+            let Some((leader, its_texts)) = named.get(&verdict.leader) else { continue };
+            let fault = match verdict.leak {
+                Some(part) => {
+                    let split = name_of(order.splits[verdict.leader as usize]);
+                    let reason = format!("its {} is also in the {split} split, as {leader:?}", PARTS[part]);
+                    Fault::unwanted("across_splits", reason)
+                }
+                None => Fault::unwanted("duplicate", format!("the same as {leader:?}")),
+            };
+            decision.faults.insert(u64::from(*place), fault);
+            let Some(texts) = others.remove(place) else { continue };
+            let taken = decision.texts.entry(u64::from(verdict.leader)).or_default();
+            let n_before = taken.len();
+            for text in texts {
+                if !its_texts.contains(&text) && !taken.contains(&text) {
+                    taken.push(text);
+                }
+            }
+            count(&mut decision.tally, "texts taken over", (taken.len() - n_before) as u64);
+        }
+        Ok(())
     }
 }
 
-/// Equal files first, then what `near` finds; it files what it does not find.
-fn leaders<'c>(
-    cards: &'c [Card],
-    hash: impl Fn(&'c Card) -> Option<&'c str>,
-    mut near: impl FnMut(usize, &'c Card) -> Option<u64>,
-) -> Leaders {
-    let mut exact: HashMap<&str, usize> = HashMap::new();
-    let mut leaders = Vec::with_capacity(cards.len());
-    for (idx, card) in cards.iter().enumerate() {
-        let Some(hash) = hash(card) else {
-            leaders.push(None);
+/// Equal files first, then what is within `max_bits` and alike; what leads nothing and is led by nothing is compared with.
+fn near<R: Record>(
+    parts: Parts<R>,
+    order: &Order,
+    n_words: usize,
+    max_bits: u32,
+    words: impl Fn(&R) -> Vec<u64>,
+    is_alike: impl Fn(&R, &R) -> bool,
+) -> io::Result<Leaders> {
+    let (mut leaders, heads) = order.exact(parts.keys);
+    let mut signatures = parts.signatures.finish()?;
+    let mut index = BitIndex::new(n_words);
+    for head in heads {
+        let number = parts.numbers[head as usize];
+        if number == NONE {
             continue;
-        };
-        let leader = match exact.get(hash) {
-            Some(leader) => *leader,
-            None => near(idx, card).map_or(idx, |found| found as usize),
-        };
-        exact.entry(hash).or_insert(leader);
-        leaders.push(Some(leader));
+        }
+        let mine = signatures.get(number)?;
+        let words = words(&mine);
+        let accept = |other: u32| Ok(is_alike(&mine, &signatures.get(parts.numbers[other as usize])?));
+        match index.find(&words, max_bits, accept)? {
+            Some(leader) => leaders[head as usize] = leader,
+            None => index.file(head, &words),
+        }
     }
-    leaders
+    follow(&mut leaders);
+    Ok(leaders)
+}
+
+/// What follows a sample that itself follows another follows that one.
+fn follow(leaders: &mut [u32]) {
+    for place in 0..leaders.len() {
+        if let Some(above) = leaders.get(leaders[place] as usize) {
+            leaders[place] = *above;
+        }
+    }
+}
+
+/// Which samples go: those with a part in a stronger split, then those that are like an earlier one in all parts.
+fn judge(leaders: &[Leaders; 3], order: &Order) -> BTreeMap<u32, Verdict> {
+    let mut verdicts = BTreeMap::new();
+    let split = |place: u32| order.splits[place as usize];
+    let mut together: Vec<([u32; 3], Split, u32)> = Vec::new();
+    for place in &order.places {
+        let of_parts = [0, 1, 2].map(|part| leaders[part][*place as usize]);
+        // a part of a sample that is for testing may not stay where it is trained on
+        let leak = (0..3).find(|part| of_parts[*part] != NONE && split(of_parts[*part]) > split(*place));
+        if let Some(part) = leak {
+            verdicts.insert(*place, Verdict { leader: of_parts[part], leak: Some(part) });
+        } else if of_parts != [NONE; 3] {
+            together.push((of_parts, split(*place), order.ranks[*place as usize]));
+        }
+    }
+    together.sort_unstable();
+    for same in together.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+        let Some((_, others)) = same.split_first() else { continue };
+        let leader = order.places[same[0].2 as usize];
+        for (_, _, rank) in others {
+            verdicts.insert(order.places[*rank as usize], Verdict { leader, leak: None });
+        }
+    }
+    verdicts
+}
+
+fn count_clusters(leaders: &[Leaders; 3], tally: &mut Tally) {
+    for (part, leaders) in PARTS.iter().zip(leaders) {
+        let mut sizes = vec![0u32; leaders.len()];
+        for leader in leaders.iter().filter(|leader| **leader != NONE) {
+            sizes[*leader as usize] += 1;
+        }
+        let repeated = || sizes.iter().filter(|size| **size > 1);
+        count(tally, &format!("clusters by {part}"), repeated().count() as u64);
+        count(
+            tally,
+            &format!("samples in clusters by {part}"),
+            repeated().map(|size| u64::from(*size)).sum(),
+        );
+    }
+}
+
+/// The 128 bits of a hash in hexadecimal.
+fn key_of(hash: &str) -> u128 {
+    u128::from_str_radix(hash, 16).unwrap_or_else(|_| {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::hash(hash.as_bytes()).as_bytes()[..16]);
+        u128::from_le_bytes(bytes)
+    })
 }
 
 fn name_of(split: Split) -> &'static str {

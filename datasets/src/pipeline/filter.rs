@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 use super::item::{Item, Picture, Sound};
-use super::language;
 use super::ledger::Fault;
 use super::loudness::Loudness;
 use super::range::Bounds;
@@ -13,6 +12,7 @@ use super::recipe::Objection;
 use super::similarity::{Comparison, Similarity};
 use super::stage::{Context, Decision, Stage, Tally, as_value, count};
 use crate::audio;
+use crate::text::language::{self, Guess};
 
 /// What is kept; what is not named is not looked at.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -192,7 +192,7 @@ impl Filter {
         if s.audio_silence == any && s.audio_clipping == any {
             return Ok(None);
         }
-        let bytes = context.store.audio(&sound.blob)?;
+        let bytes = context.store.bytes(&sound.blob)?;
         let waveform = match audio::decode(&bytes, &sound.blob.extension, f64::INFINITY) {
             Ok(waveform) => waveform,
             Err(e) => return Ok(Some(Fault::bad("audio", e.to_string()))),
@@ -232,7 +232,11 @@ impl Filter {
         }
         let s = &self.settings;
         let tagged = item.tags.get("language").map(|code| language::short_code(code));
-        let found = || language::detect(&item.texts, s.language_characters, s.language_confidence);
+        let found =
+            || match language::guess(&item.texts.join("\n"), s.language_characters, s.language_confidence) {
+                Guess::Language { code, .. } => Some(code.to_owned()),
+                Guess::Short | Guess::Unsure => None,
+            };
         match tagged.or_else(found) {
             Some(code) if self.languages.contains(&code) => None,
             Some(code) => {
@@ -255,7 +259,7 @@ impl Stage for Filter {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn settings(&self) -> Result<serde_json::Value, PipelineError> {
@@ -338,11 +342,11 @@ pub(crate) fn compare<'i>(
     let mut loaded = Vec::new();
     for (item, texts) in items {
         let image = match &item.image {
-            Some(picture) => Some((context.store.image(&picture.blob)?, picture.blob.extension.as_str())),
+            Some(picture) => Some((context.store.bytes(&picture.blob)?, picture.blob.extension.as_str())),
             None => None,
         };
         let audio = match &item.audio {
-            Some(sound) => Some((context.store.audio(&sound.blob)?, sound.blob.extension.as_str())),
+            Some(sound) => Some((context.store.bytes(&sound.blob)?, sound.blob.extension.as_str())),
             None => None,
         };
         loaded.push((image, audio, texts));

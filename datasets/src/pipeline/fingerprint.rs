@@ -6,8 +6,7 @@ use super::item::Item;
 use super::ledger::Fault;
 use super::signature::{PictureSignature, SoundHasher, TextHasher};
 use super::stage::{Context, Decision, Stage, Tally};
-use crate::audio::{self, RATE_HZ};
-use crate::image;
+use crate::{audio, image};
 
 pub(crate) struct Fingerprint {
     settings: DeduplicateSettings,
@@ -46,7 +45,7 @@ impl Stage for Fingerprint {
         if self.settings.near_images
             && let Some(picture) = &item.image
         {
-            let bytes = context.store.image(&picture.blob)?;
+            let bytes = context.store.bytes(&picture.blob)?;
             match image::decode(&bytes, &picture.blob.extension) {
                 Ok(pixels) => item.signature.image = Some(PictureSignature::of(&pixels)),
                 Err(e) => return Ok(Some(Fault::bad("image", e.to_string()))),
@@ -55,10 +54,8 @@ impl Stage for Fingerprint {
         if self.settings.near_audio
             && let Some(sound) = &item.audio
         {
-            let bytes = context.store.audio(&sound.blob)?;
-            let samples = audio::decode(&bytes, &sound.blob.extension, f64::INFINITY)
-                .and_then(|waveform| audio::resample(&waveform.samples, waveform.rate_hz, RATE_HZ));
-            match samples {
+            let bytes = context.store.bytes(&sound.blob)?;
+            match audio::decode_at_rate(&bytes, &sound.blob.extension, f64::INFINITY) {
                 Ok(samples) => item.signature.audio = Some(self.sounds.sign(&samples)),
                 Err(e) => return Ok(Some(Fault::bad("audio", e.to_string()))),
             }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::error::PipelineError;
 use super::signature::Signature;
 use crate::sample::{Media, Sample, Split};
-use crate::shard::{Corpus, Entry};
+use crate::shard::{CorpusWalk, Entry};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Item {
@@ -57,8 +57,8 @@ pub(crate) struct Blob {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Place {
-    /// The picture or sound of a sample of a source.
-    Source { corpus_idx: usize, sample_idx: usize },
+    /// A range of a shard of a source, with its hash there.
+    Source { corpus_idx: usize, shard_idx: usize, offset: u64, hash: String },
     /// A range of a file of the cache.
     Cache { file: String, offset: u64 },
     /// Made by the stage at work; the chunk's writer gives it a place.
@@ -83,22 +83,27 @@ pub(crate) fn media_hash(bytes: &[u8]) -> String {
 
 impl Item {
     /// A sample of a source before any stage.
-    pub(crate) fn of_entry(entry: &Entry, corpus_idx: usize, sample_idx: usize) -> Self {
+    pub(crate) fn of_entry(entry: Entry, corpus_idx: usize) -> Self {
         let blob = |member: &crate::shard::Member| Blob {
-            place: Place::Source { corpus_idx, sample_idx },
+            place: Place::Source {
+                corpus_idx,
+                shard_idx: entry.shard_idx,
+                offset: member.offset,
+                hash: member.hash.clone(),
+            },
             extension: member.extension.clone(),
             n_bytes: member.n_bytes,
             hash: String::new(),
         };
         Self {
-            id: entry.id.clone(),
-            source: entry.source.clone(),
-            group: entry.group.clone(),
-            split: entry.split,
-            texts: entry.texts.clone(),
-            tags: entry.tags.clone(),
             image: entry.image.as_ref().map(|member| Picture { blob: blob(member), width: 0, height: 0 }),
             audio: entry.audio.as_ref().map(|member| Sound { blob: blob(member), duration_s: 0.0 }),
+            id: entry.id,
+            source: entry.source,
+            group: entry.group,
+            split: entry.split,
+            texts: entry.texts,
+            tags: entry.tags,
             signature: Signature::default(),
         }
     }
@@ -119,14 +124,14 @@ impl Item {
     pub(crate) fn into_sample(self, store: &Store) -> Result<Sample, PipelineError> {
         let image = match &self.image {
             Some(image) => Some(Media {
-                bytes: store.image(&image.blob)?.into_owned(),
+                bytes: store.bytes(&image.blob)?.into_owned(),
                 extension: image.blob.extension.clone(),
             }),
             None => None,
         };
         let audio = match &self.audio {
             Some(audio) => Some(Media {
-                bytes: store.audio(&audio.blob)?.into_owned(),
+                bytes: store.bytes(&audio.blob)?.into_owned(),
                 extension: audio.blob.extension.clone(),
             }),
             None => None,
@@ -146,37 +151,28 @@ impl Item {
 
 /// Where bytes come from: the sources, and the cache.
 pub(crate) struct Store {
-    pub corpora: Vec<Corpus>,
+    pub corpora: Vec<CorpusWalk>,
     pub cache: PathBuf,
 }
 
 impl Store {
-    pub(crate) fn image<'a>(&'a self, blob: &'a Blob) -> Result<Cow<'a, [u8]>, PipelineError> {
-        self.read(blob, |corpus, idx| Ok(corpus.image_bytes(idx)?.map(|(bytes, _)| bytes)))
-    }
-
-    pub(crate) fn audio<'a>(&'a self, blob: &'a Blob) -> Result<Cow<'a, [u8]>, PipelineError> {
-        self.read(blob, |corpus, idx| Ok(corpus.audio_bytes(idx)?.map(|(bytes, _)| bytes)))
-    }
-
     /// Gives back the pages of the sources that were read.
     pub(crate) fn release(&self) {
-        self.corpora.iter().for_each(Corpus::release_pages);
+        self.corpora.iter().for_each(CorpusWalk::release_pages);
     }
 
-    fn read<'a>(
-        &'a self,
-        blob: &'a Blob,
-        of_corpus: impl Fn(&'a Corpus, usize) -> Result<Option<&'a [u8]>, PipelineError>,
-    ) -> Result<Cow<'a, [u8]>, PipelineError> {
+    /// The bytes of a picture or a sound.
+    pub(crate) fn bytes<'a>(&'a self, blob: &'a Blob) -> Result<Cow<'a, [u8]>, PipelineError> {
         match &blob.place {
             Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
-            Place::Source { corpus_idx, sample_idx } => {
-                let found = self.corpora.get(*corpus_idx).map(|corpus| of_corpus(corpus, *sample_idx));
-                let bytes = found.transpose()?.flatten();
-                bytes.map(Cow::Borrowed).ok_or_else(|| {
-                    let problem =
-                        format!("it names sample {sample_idx} of source {corpus_idx}, which has none");
+            Place::Source { corpus_idx, shard_idx, offset, hash } => {
+                let corpus = self.corpora.get(*corpus_idx);
+                let found = corpus.map(|corpus| corpus.bytes(*shard_idx, *offset, blob.n_bytes, hash));
+                found.transpose()?.flatten().map(Cow::Borrowed).ok_or_else(|| {
+                    let problem = format!(
+                        "expected {} bytes from {offset} in shard {shard_idx} of source {corpus_idx}, which has none there",
+                        blob.n_bytes
+                    );
                     PipelineError::cache(&self.cache, problem)
                 })
             }

@@ -2,23 +2,35 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use super::decode::DecodeSettings;
+use super::deduplicate::DeduplicateSettings;
 use super::error::PipelineError;
-use super::prepare::{LEDGER_FILE, Prepared, REPORT_FILE, splits};
-use super::report::Report;
+use super::key::Key;
+use super::prepare::{LEDGER_FILE, Options, Prepared, REPORT_FILE, prepare, splits};
+use super::recipe::Recipe;
+use super::report::{Report, StageReport};
 use super::run::{read_json, write_json};
+use super::shard::ShardSettings;
 use super::tokenize::TOKENIZER_FILE;
-use crate::shard::{Corpus, INDEX_FILE, merge_corpora, publish, temporary_beside};
+use crate::shard::{CorpusStream, INDEX_FILE, check_ids, merge_corpora, publish, temporary_beside};
 
 /// How to merge.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct MergeOptions {
     /// The new corpus's name; that of the first part unless told.
     pub name: Option<String>,
     /// Whether slices may be missing.
     pub allows_missing: bool,
+    /// What counts as the same in two parts; duplicates stay unless told. They are looked for as *deduplicate* does it, in
+    /// all parts together: the test split wins.
+    pub deduplicate: Option<DeduplicateSettings>,
 }
+
+/// Where the parts' samples are compared, inside the corpus's folder.
+const DEDUPLICATED_DIR: &str = ".deduplicated";
 
 /// Joins corpora into one: their samples in the order of the folders, their shards linked or copied, their ledgers and
 /// reports added up. Slices of one preparation must all be there, once each.
@@ -52,23 +64,36 @@ pub fn merge(parts: &[PathBuf], out: &Path, options: &MergeOptions) -> Result<Pr
     check_slices(parts, &reports, options.allows_missing)?;
     let name = match &options.name {
         Some(name) => name.clone(),
-        None => Corpus::open(first)?.name().to_owned(),
+        None => CorpusStream::open(first)?.name().to_owned(),
     };
     let mut hasher = blake3::Hasher::new();
     for part in parts {
-        hasher.update(Corpus::open(part)?.content_hash().as_bytes());
+        hasher.update(CorpusStream::open(part)?.content_hash().as_bytes());
     }
     let key = hasher.finalize().to_hex().to_string();
     std::fs::create_dir_all(out).map_err(|e| PipelineError::io("create", out, e))?;
-    write_ledger(parts, out)?;
+    let mut ledgers = parts.to_vec();
     let tokenizer = copy_tokenizer(parts, out, &reports)?;
-    let corpus = merge_corpora(parts, out, &name, &key)?;
+    let deduplicated = out.join(DEDUPLICATED_DIR);
+    let (parts, key) = match &options.deduplicate {
+        None => (parts.to_vec(), key),
+        Some(settings) => {
+            check_ids(parts)?;
+            let made = deduplicate(parts, &deduplicated, &name, settings)?;
+            let key = made.report.recipe.clone();
+            reports.push(only_deduplicate(made.report));
+            ledgers.push(deduplicated.clone());
+            (vec![deduplicated.clone()], key)
+        }
+    };
+    write_ledger(&ledgers, out)?;
+    let corpus = merge_corpora(&parts, out, &name, &key)?;
     let mut report = Report {
         name,
         recipe: key,
         content_hash: corpus.content_hash().to_owned(),
         n_samples: corpus.len() as u64,
-        splits: splits(&corpus),
+        splits: splits(&corpus)?,
         tokenizer,
         ..Report::default()
     };
@@ -86,7 +111,48 @@ pub fn merge(parts: &[PathBuf], out: &Path, options: &MergeOptions) -> Result<Pr
         }
     }
     write_json(&out.join(REPORT_FILE), &report)?;
+    if options.deduplicate.is_some() {
+        // its shards are linked from the corpus now; what cannot be removed does no harm
+        std::fs::remove_dir_all(&deduplicated).ok();
+    }
     Ok(Prepared { corpus, report, was_there: false })
+}
+
+/// The parts as one corpus without what is there twice; goes on where it was stopped.
+fn deduplicate(
+    parts: &[PathBuf],
+    dir: &Path,
+    name: &str,
+    settings: &DeduplicateSettings,
+) -> Result<Prepared, PipelineError> {
+    let recipe = Recipe {
+        name: name.to_owned(),
+        sources: parts.to_vec(),
+        out: Some(dir.to_owned()),
+        seed: 0,
+        slice_by: Key::default(),
+        // the limit was the parts' own
+        decode: DecodeSettings { max_audio_s: f64::MAX },
+        normalise: None,
+        filter: None,
+        deduplicate: Some(settings.clone()),
+        anonymise: None,
+        classify: None,
+        split: None,
+        tokenize: None,
+        shard: ShardSettings::default(),
+    };
+    prepare(&recipe, &Options::default(), None, &|_| ControlFlow::Continue(()))
+}
+
+/// Of the report on all parts together what the parts' own do not say.
+fn only_deduplicate(report: Report) -> Report {
+    let rename = |mut stage: StageReport| {
+        stage.name = format!("{} (merge)", stage.name);
+        stage
+    };
+    let stages = report.stages.into_iter().filter(|stage| stage.name != "shard").map(rename).collect();
+    Report { stages, ..Report::default() }
 }
 
 /// Slices of one preparation belong together, all of them.

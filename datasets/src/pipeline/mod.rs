@@ -9,7 +9,8 @@
 //! moment goes on with the first chunk that is missing; one whose recipe changed begins with the first stage that it
 //! changed. Only what a stage encoded anew is written again; the rest is read from where it lies.
 //!
-//! Memory is bounded by a chunk, but for some hundred bytes a sample that *deduplicate* and *split* compare.
+//! Memory is bounded by a chunk, but for flat vectors of numbers that *deduplicate* and *split* compare, some hundred
+//! bytes a sample.
 
 mod anonymise;
 mod chunk;
@@ -21,7 +22,6 @@ mod filter;
 mod fingerprint;
 mod item;
 mod key;
-mod language;
 mod ledger;
 mod loudness;
 mod merge;

@@ -181,7 +181,7 @@ impl Normalise {
         if is_in_form && long_side <= max_side {
             return Ok(None);
         }
-        let bytes = context.store.image(&picture.blob)?;
+        let bytes = context.store.bytes(&picture.blob)?;
         let mut pixels = match image::decode(&bytes, &picture.blob.extension) {
             Ok(pixels) => pixels,
             Err(e) => return Ok(Some(Fault::bad("image", e.to_string()))),
@@ -238,14 +238,14 @@ fn resampled(
     context: &Context<'_>,
     tally: &mut Tally,
 ) -> Result<Option<Fault>, PipelineError> {
-    let bytes = context.store.audio(&sound.blob)?;
+    let bytes = context.store.bytes(&sound.blob)?;
     if sound.blob.extension == "wav" && is_plain_wav(&bytes) {
         return Ok(None);
     }
-    let converted = audio::decode(&bytes, &sound.blob.extension, NO_LIMIT_S).and_then(|waveform| {
-        let samples = audio::resample(&waveform.samples, waveform.rate_hz, RATE_HZ)?;
-        let waveform = Waveform { samples, rate_hz: RATE_HZ };
-        Ok((audio::encode_wav(&waveform)?, waveform.duration_s()))
+    let decoded = audio::decode(&bytes, &sound.blob.extension, NO_LIMIT_S);
+    let converted = decoded.and_then(Waveform::at_rate).and_then(|waveform| {
+        let bytes = audio::encode_wav(&waveform)?;
+        Ok((bytes, waveform.duration_s()))
     });
     match converted {
         Ok((bytes, duration_s)) => {

@@ -17,9 +17,9 @@ use super::similarity::Similarity;
 use super::source::Plan;
 use super::split::Divide;
 use super::stage::Stage;
-use crate::shard::{Corpus, FORMAT_VERSION};
+use crate::shard::{CorpusStream, CorpusWalk, FORMAT_VERSION};
 
-const PIPELINE_VERSION: u32 = 1;
+const PIPELINE_VERSION: u32 = 2;
 /// The cache's folder inside the corpus's, unless another is given.
 pub(crate) const CACHE_DIR: &str = ".cache";
 
@@ -85,11 +85,11 @@ impl Prospect {
         check_model(recipe, similarity)?;
         check_slice(recipe, options)?;
         check_folders(&out, recipe)?;
-        let corpora = recipe.sources.iter().map(Corpus::open).collect::<Result<Vec<_>, _>>()?;
+        let corpora = recipe.sources.iter().map(CorpusWalk::open).collect::<Result<Vec<_>, _>>()?;
         let plan = Plan::new(&corpora, &recipe.slice_by, options.slice, options.chunk_samples)?;
 
         let slice = options.slice.map(|slice| slice.to_string());
-        let hashes: Vec<&str> = corpora.iter().map(Corpus::content_hash).collect();
+        let hashes: Vec<&str> = corpora.iter().map(|corpus| corpus.stream().content_hash()).collect();
         let base = (PIPELINE_VERSION, FORMAT_VERSION, hashes, slice, &recipe.slice_by, options.chunk_samples);
         let mut key = hash_json(&serde_json::json!(base));
         let mut stages = Vec::new();
@@ -110,7 +110,7 @@ impl Prospect {
             }
         };
         let tokenize_key = next_key(&key, "tokenize", 1, &tokenize);
-        let licences: Vec<_> = corpora.iter().map(Corpus::licences).collect();
+        let licences: Vec<_> = corpora.iter().map(CorpusWalk::licences).collect();
         let shard = serde_json::json!((&recipe.name, &recipe.shard, licences));
         let shard_key = next_key(&key, "shard", 1, &shard);
         let (cache, has_own_cache) = match &options.cache {
@@ -141,7 +141,7 @@ pub fn outline(
 ) -> Result<Outline, PipelineError> {
     let prospect = Prospect::new(recipe, options, similarity)?;
     let n_chunks = prospect.plan.n_chunks();
-    let is_prepared = Corpus::open(&prospect.out).is_ok_and(|corpus| corpus.recipe() == prospect.key);
+    let is_prepared = CorpusStream::open(&prospect.out).is_ok_and(|corpus| corpus.recipe() == prospect.key);
     let stage = |(stage, dir): &(Box<dyn Stage>, String)| {
         let dir = prospect.store.cache.join(dir);
         let is_there = |idx: &usize| dir.join(super::run::chunk_file(*idx)).is_file();

@@ -19,7 +19,7 @@ use super::slice::Slice;
 use super::stage::Context;
 use super::tokenize::TOKENIZER_FILE;
 use crate::sample::Split;
-use crate::shard::{Corpus, Licence, merge_corpora, publish, temporary_beside};
+use crate::shard::{CorpusStream, CorpusWalk, Licence, merge_corpora, publish, temporary_beside};
 use crate::text::Tokenizer;
 
 /// What was left out and why, beside the corpus.
@@ -63,8 +63,8 @@ impl Default for Options {
 /// A finished preparation.
 #[derive(Debug)]
 pub struct Prepared {
-    /// What was made.
-    pub corpus: Corpus,
+    /// What was made; its samples are not in memory.
+    pub corpus: CorpusStream,
     /// What was done.
     pub report: Report,
     /// Whether all of it was there already.
@@ -132,7 +132,7 @@ pub fn prepare(
         sources: sources(recipe, &prospect.store.corpora),
         stages,
         n_samples: corpus.len() as u64,
-        splits: splits(&corpus),
+        splits: splits(&corpus)?,
         tokenizer: tokenizer.map(|(_, report, _)| report),
     };
     write_json(&out.join(REPORT_FILE), &report)?;
@@ -149,7 +149,7 @@ fn bad(dropped: &Dropped) -> PipelineError {
 }
 
 fn already_there(prospect: &Prospect) -> Result<Option<Prepared>, PipelineError> {
-    let Ok(corpus) = Corpus::open(&prospect.out) else { return Ok(None) };
+    let Ok(corpus) = CorpusStream::open(&prospect.out) else { return Ok(None) };
     if corpus.recipe() != prospect.key {
         return Ok(None);
     }
@@ -211,7 +211,7 @@ fn write_parts(
     let dir = prospect.out.join(SHARDS_DIR).join(&prospect.shard_dir);
     let sizes = recipe.shard.cut(runner.all_items(input))?;
     let mut licences: Vec<Licence> = Vec::new();
-    for licence in prospect.store.corpora.iter().flat_map(Corpus::licences) {
+    for licence in prospect.store.corpora.iter().flat_map(CorpusWalk::licences) {
         if !licences.contains(licence) {
             licences.push(licence.clone());
         }
@@ -262,26 +262,26 @@ fn write_ledger(prospect: &Prospect, runner: &Runner<'_>) -> Result<(), Pipeline
     publish(file, &path).map_err(failed)
 }
 
-fn sources(recipe: &Recipe, corpora: &[Corpus]) -> Vec<SourceReport> {
-    let of = |(dir, corpus): (&PathBuf, &Corpus)| SourceReport {
+fn sources(recipe: &Recipe, corpora: &[CorpusWalk]) -> Vec<SourceReport> {
+    let of = |(dir, corpus): (&PathBuf, &CorpusWalk)| SourceReport {
         dir: dir.display().to_string(),
-        content_hash: corpus.content_hash().to_owned(),
-        n_samples: corpus.len() as u64,
+        content_hash: corpus.stream().content_hash().to_owned(),
+        n_samples: corpus.stream().len() as u64,
     };
     recipe.sources.iter().zip(corpora).map(of).collect()
 }
 
-pub(crate) fn splits(corpus: &Corpus) -> BTreeMap<String, u64> {
+pub(crate) fn splits(corpus: &CorpusStream) -> Result<BTreeMap<String, u64>, PipelineError> {
     let mut splits = BTreeMap::new();
-    for entry in corpus.entries() {
-        let name = match entry.split {
+    for entry in corpus.entries()? {
+        let name = match entry?.split {
             Split::Train => "train",
             Split::Validation => "validation",
             Split::Test => "test",
         };
         *splits.entry(name.to_owned()).or_default() += 1;
     }
-    splits
+    Ok(splits)
 }
 
 fn remove_if_there(path: &Path) -> Result<(), PipelineError> {

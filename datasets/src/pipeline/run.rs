@@ -156,7 +156,7 @@ impl Runner<'_> {
             return Ok(decision);
         }
         let begun = Instant::now();
-        let decision = stage.survey(&mut self.all_items(input))?;
+        let decision = stage.survey(&|| Box::new(self.all_items(input)), dir)?;
         write_json(&path, &decision)?;
         report.seconds += begun.elapsed().as_secs_f64();
         Ok(decision)
@@ -164,7 +164,7 @@ impl Runner<'_> {
 
     fn items(&self, input: &Input, chunk_idx: usize) -> Result<Vec<Item>, PipelineError> {
         match input {
-            Input::Sources => Ok(self.plan.items(&self.store.corpora, chunk_idx)),
+            Input::Sources => self.plan.items(&self.store.corpora, chunk_idx),
             Input::Stage(dir) => Ok(self.chunk(dir, chunk_idx)?.items),
         }
     }

@@ -8,7 +8,7 @@ use super::item::Item;
 use super::key::Key;
 use super::ledger::Dropped;
 use super::slice::Slice;
-use crate::shard::Corpus;
+use crate::shard::CorpusWalk;
 
 /// A chunk's files take no more memory than this, but for a sample that alone is larger.
 const MAX_CHUNK_BYTES: u64 = 64 << 20;
@@ -25,26 +25,29 @@ pub(crate) struct Plan {
 
 impl Plan {
     pub(crate) fn new(
-        corpora: &[Corpus],
+        corpora: &[CorpusWalk],
         slice_by: &Key,
         slice: Option<Slice>,
         chunk_samples: usize,
     ) -> Result<Self, PipelineError> {
         let mut plan = Self { samples: Vec::new(), starts: vec![0], repeated: Vec::new() };
-        let mut seen: HashMap<&str, u32> = HashMap::new();
+        let mut seen: HashMap<[u8; 16], u32> = HashMap::new();
         let mut n_bytes = 0;
         for (corpus_idx, corpus) in corpora.iter().enumerate() {
-            for (sample_idx, entry) in corpus.entries().iter().enumerate() {
+            for (sample_idx, entry) in corpus.stream().entries()?.enumerate() {
+                let entry = &entry?;
                 if slice.is_some_and(|slice| !slice.holds(&slice_by.single(entry))) {
                     continue;
                 }
                 // one corpus has no identifier twice
                 if corpora.len() > 1 {
-                    if let Some(first) = seen.get(entry.id.as_str()) {
+                    let mut key = [0; 16];
+                    key.copy_from_slice(&blake3::hash(entry.id.as_bytes()).as_bytes()[..16]);
+                    if let Some(first) = seen.get(&key) {
                         plan.repeated.push(repeated(corpora, corpus, *first as usize, entry));
                         continue;
                     }
-                    seen.insert(&entry.id, corpus_idx as u32);
+                    seen.insert(key, corpus_idx as u32);
                 }
                 let size: u64 = entry.image.iter().chain(&entry.audio).map(|member| member.n_bytes).sum();
                 let start = plan.starts.last().copied().unwrap_or(0);
@@ -58,7 +61,7 @@ impl Plan {
                     PipelineError::usage(
                         format!(
                             "{}: expected at most {} samples in a source",
-                            corpus.dir().display(),
+                            corpus.stream().dir().display(),
                             u32::MAX
                         ),
                         "cut it into several",
@@ -81,27 +84,35 @@ impl Plan {
         self.starts.len() - 1
     }
 
-    pub(crate) fn items(&self, corpora: &[Corpus], chunk_idx: usize) -> Vec<Item> {
-        self.samples[self.starts[chunk_idx]..self.starts[chunk_idx + 1]]
-            .iter()
-            .map(|&(corpus_idx, sample_idx)| {
-                let (corpus_idx, sample_idx) = (corpus_idx as usize, sample_idx as usize);
-                Item::of_entry(&corpora[corpus_idx].entries()[sample_idx], corpus_idx, sample_idx)
-            })
-            .collect()
+    pub(crate) fn items(&self, corpora: &[CorpusWalk], chunk_idx: usize) -> Result<Vec<Item>, PipelineError> {
+        let samples = &self.samples[self.starts[chunk_idx]..self.starts[chunk_idx + 1]];
+        let mut items = Vec::with_capacity(samples.len());
+        // those of one source follow each other
+        for samples in samples.chunk_by(|(a, _), (b, _)| a == b) {
+            let Some((corpus_idx, _)) = samples.first() else { continue };
+            let corpus_idx = *corpus_idx as usize;
+            let entries = corpora[corpus_idx].entries(samples.iter().map(|(_, idx)| *idx as usize))?;
+            items.extend(entries.into_iter().map(|entry| Item::of_entry(entry, corpus_idx)));
+        }
+        Ok(items)
     }
 }
 
-fn repeated(corpora: &[Corpus], corpus: &Corpus, first_idx: usize, entry: &crate::shard::Entry) -> Dropped {
+fn repeated(
+    corpora: &[CorpusWalk],
+    corpus: &CorpusWalk,
+    first_idx: usize,
+    entry: &crate::shard::Entry,
+) -> Dropped {
     let shown = |dir: &Path| dir.display().to_string();
     Dropped {
         id: entry.id.clone(),
-        source: format!("{}, {}", shown(corpus.dir()), entry.source),
+        source: format!("{}, {}", shown(corpus.stream().dir()), entry.source),
         stage: "sources".to_owned(),
         kind: "repeated_id".to_owned(),
         reason: format!(
             "expected an identifier of its own, got that of a sample of {}",
-            shown(corpora[first_idx].dir())
+            shown(corpora[first_idx].stream().dir())
         ),
         is_bad: true,
     }

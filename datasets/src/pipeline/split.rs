@@ -4,6 +4,7 @@
 //! is a pure function of the seed and its values, so that nothing moves when samples are added that share nothing with it.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use super::key::Key;
 use super::ledger::Fault;
 use super::recipe::Objection;
 use super::slice::hash_of;
-use super::stage::{Context, Decision, Stage, Tally, count};
+use super::stage::{AllItems, Context, Decision, Stage, Tally, count};
 use crate::sample::Split;
 
 /// How samples are divided.
@@ -129,16 +130,13 @@ impl Stage for Divide {
         true
     }
 
-    fn survey(
-        &self,
-        items: &mut dyn Iterator<Item = Result<Item, PipelineError>>,
-    ) -> Result<Decision, PipelineError> {
+    fn survey(&self, items: &AllItems<'_>, _scratch: &Path) -> Result<Decision, PipelineError> {
         let mut families = Families { parents: Vec::new() };
         let mut first_with: HashMap<u64, u32> = HashMap::new();
         // of each sample: the smallest hash of its values, and its split so far
         let mut smallest = Vec::new();
         let mut splits = Vec::new();
-        for item in items {
+        for item in items() {
             let item = item?;
             let idx = families.parents.len() as u32;
             families.parents.push(idx);
@@ -155,26 +153,33 @@ impl Stage for Divide {
             smallest.push(if least == u64::MAX { hash_of(&["id", &item.id]) } else { least });
         }
         let n_items = families.parents.len();
-        let roots: Vec<usize> = (0..n_items as u32).map(|idx| families.root(idx) as usize).collect();
+        drop(first_with);
+        let roots: Vec<u32> = (0..n_items as u32).map(|idx| families.root(idx)).collect();
         let mut least = vec![u64::MAX; n_items];
         let mut kept = vec![Split::Train; n_items];
-        let mut sizes = vec![0u64; n_items];
+        let mut sizes = vec![0u32; n_items];
         for (idx, root) in roots.iter().enumerate() {
-            least[*root] = least[*root].min(smallest[idx]);
-            kept[*root] = kept[*root].max(splits[idx]);
-            sizes[*root] += 1;
+            let root = *root as usize;
+            least[root] = least[root].min(smallest[idx]);
+            kept[root] = kept[root].max(splits[idx]);
+            sizes[root] += 1;
         }
         let mut decision = Decision::default();
         for root in &roots {
-            let split = match kept[*root] {
-                Split::Train => self.draw(least[*root]),
+            let root = *root as usize;
+            let split = match kept[root] {
+                Split::Train => self.draw(least[root]),
                 held_out if self.settings.keep => held_out,
-                _ => self.draw(least[*root]),
+                _ => self.draw(least[root]),
             };
             decision.splits.push(split);
         }
         count(&mut decision.tally, "families", sizes.iter().filter(|size| **size > 0).count() as u64);
-        count(&mut decision.tally, "samples in the largest family", sizes.into_iter().max().unwrap_or(0));
+        count(
+            &mut decision.tally,
+            "samples in the largest family",
+            u64::from(sizes.into_iter().max().unwrap_or(0)),
+        );
         Ok(decision)
     }
 

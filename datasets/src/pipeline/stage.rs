@@ -1,6 +1,7 @@
 //! What a stage is: a pure function of a sample, its settings, and what was decided about all samples together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,9 @@ use crate::sample::Split;
 
 /// Counts for the report, by name.
 pub(crate) type Tally = BTreeMap<String, u64>;
+
+/// Gives all samples, each time from the first.
+pub(crate) type AllItems<'a> = dyn Fn() -> Box<dyn Iterator<Item = Result<Item, PipelineError>> + 'a> + 'a;
 
 /// What a stage works with.
 pub(crate) struct Context<'a> {
@@ -47,11 +51,8 @@ pub(crate) trait Stage: Sync {
         false
     }
 
-    /// A look at all samples.
-    fn survey(
-        &self,
-        _items: &mut dyn Iterator<Item = Result<Item, PipelineError>>,
-    ) -> Result<Decision, PipelineError> {
+    /// A look at all samples, as often as it takes. What is too much for the memory goes into nameless files in `scratch`.
+    fn survey(&self, _items: &AllItems<'_>, _scratch: &Path) -> Result<Decision, PipelineError> {
         Ok(Decision::default())
     }
 

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::atomic::{publish, temporary_beside, write_atomic};
 use super::index::{FileRecord, Index, Licence};
-use super::{Corpus, CorpusError, ENTRIES_FILE, FORMAT_VERSION, INDEX_FILE, LICENCES_FILE, ShardWriter};
+use super::{
+    CorpusError, CorpusStream, ENTRIES_FILE, FORMAT_VERSION, INDEX_FILE, LICENCES_FILE, ShardWriter,
+};
 
 const ZSTD_LEVEL: i32 = 3;
 
@@ -17,7 +19,12 @@ const ZSTD_LEVEL: i32 = 3;
 /// # Errors
 /// A part that cannot be opened, an identifier that two parts have (the message names both), a folder that cannot be
 /// written.
-pub fn merge_corpora(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) -> Result<Corpus, CorpusError> {
+pub fn merge_corpora(
+    parts: &[PathBuf],
+    dir: &Path,
+    name: &str,
+    recipe: &str,
+) -> Result<CorpusStream, CorpusError> {
     check_ids(parts)?;
     // makes the folder, and takes away what lay there
     drop(ShardWriter::create(dir, name)?);
@@ -28,9 +35,10 @@ pub fn merge_corpora(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) ->
     let mut licences: Vec<Licence> = Vec::new();
     let mut n_samples = 0;
     for part in parts {
-        let corpus = Corpus::open(part)?;
+        let corpus = CorpusStream::open(part)?;
         let first_shard = shards.len();
-        for mut entry in corpus.entries().iter().cloned() {
+        for entry in corpus.entries()? {
+            let mut entry = entry?;
             entry.shard_idx += first_shard;
             let mut line = serde_json::to_vec(&entry)
                 .map_err(|e| CorpusError::malformed(&entries_path, &entry.id, e.to_string()))?;
@@ -43,9 +51,9 @@ pub fn merge_corpora(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) ->
             link(&part.join(&record.name), &dir.join(&new))?;
             shards.push(FileRecord { name: new, ..record });
         }
-        for licence in corpus.licences() {
-            if !licences.contains(licence) {
-                licences.push(licence.clone());
+        for licence in corpus.licences()? {
+            if !licences.contains(&licence) {
+                licences.push(licence);
             }
         }
     }
@@ -73,7 +81,7 @@ pub fn merge_corpora(parts: &[PathBuf], dir: &Path, name: &str, recipe: &str) ->
     let index_path = dir.join(INDEX_FILE);
     let text = to_json(&index_path, &index)?;
     write_atomic(&index_path, &text).map_err(|e| CorpusError::io("write", &index_path, e))?;
-    Corpus::open(dir)
+    CorpusStream::open(dir)
 }
 
 /// The list of a corpus's shards; that the index is whole was seen when it was opened.
@@ -93,10 +101,11 @@ fn to_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<Vec<u8>, Corpu
 }
 
 /// No identifier twice. Holds 20 bytes a sample.
-fn check_ids(parts: &[PathBuf]) -> Result<(), CorpusError> {
+pub(crate) fn check_ids(parts: &[PathBuf]) -> Result<(), CorpusError> {
     let mut seen: HashMap<[u8; 16], u32> = HashMap::new();
     for (part_idx, part) in parts.iter().enumerate() {
-        for entry in Corpus::open(part)?.entries() {
+        for entry in CorpusStream::open(part)?.entries()? {
+            let entry = entry?;
             let mut key = [0; 16];
             key.copy_from_slice(&blake3::hash(entry.id.as_bytes()).as_bytes()[..16]);
             if let Some(first) = seen.insert(key, part_idx as u32) {
@@ -105,7 +114,7 @@ fn check_ids(parts: &[PathBuf]) -> Result<(), CorpusError> {
                     "expected it in one corpus, got it in {first} and in {second} (from {})",
                     entry.source
                 );
-                return Err(CorpusError::BadSample { id: entry.id.clone(), problem });
+                return Err(CorpusError::BadSample { id: entry.id, problem });
             }
         }
     }

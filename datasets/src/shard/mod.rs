@@ -19,6 +19,7 @@ mod merge;
 mod read;
 mod seen;
 mod stream;
+mod walk;
 mod write;
 
 pub use archive::{ArchiveSample, archive_samples};
@@ -28,6 +29,7 @@ pub use error::CorpusError;
 pub use index::{Entry, Licence, Member};
 pub(crate) use index::{FileRecord, Index, short_hash};
 pub use join::PART_TAG;
+pub(crate) use merge::check_ids;
 pub use merge::merge_corpora;
 pub use read::Corpus;
 pub use stream::{CorpusStream, Entries};
@@ -37,6 +39,7 @@ pub use write::ShardWriter;
 
 pub(crate) use archive::{SampleRecord, check_key, limited_archive_samples};
 pub(crate) use seen::SeenKeys;
+pub(crate) use walk::CorpusWalk;
 
 /// The format of the folder. A reader refuses a newer one.
 pub const FORMAT_VERSION: u32 = 1;

@@ -112,12 +112,7 @@ impl Corpus {
     /// Gives the pages of the shards that were read back to the system. They count as the program's memory as long as it
     /// has them; the next read of a sample maps its pages again, from the system's cache.
     pub fn release_pages(&self) {
-        #[cfg(unix)]
-        for map in &self.shards {
-            // SAFETY: the map is of a file and is only read, so that what is dropped is read again, unchanged. It is advice:
-            // where the system does not take it, the pages stay.
-            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
-        }
+        release(&self.shards);
     }
 
     /// A whole sample.
@@ -170,7 +165,18 @@ impl Corpus {
     }
 }
 
-fn map_shard(dir: &Path, record: &FileRecord) -> Result<Mmap, CorpusError> {
+pub(super) fn release(shards: &[Mmap]) {
+    #[cfg(unix)]
+    for map in shards {
+        // SAFETY: the map is of a file and is only read, so that what is dropped is read again, unchanged. It is advice:
+        // where the system does not take it, the pages stay.
+        let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    }
+    #[cfg(not(unix))]
+    let _ = shards;
+}
+
+pub(super) fn map_shard(dir: &Path, record: &FileRecord) -> Result<Mmap, CorpusError> {
     let path = sized_path(dir, record)?;
     let file = File::open(&path).map_err(|e| CorpusError::io("open", &path, e))?;
     // SAFETY: the map is only read; that nobody cuts the file meanwhile is asked for in the type's documentation.

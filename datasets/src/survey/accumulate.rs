@@ -11,8 +11,9 @@ use super::figures::{
 use super::header::{AudioHeader, ImageHeader};
 use super::repeats::{self, SPLITS, Seen, split_idx};
 use super::tally::Tally;
-use super::wording::{Guess, Wording};
+use super::wording::Wording;
 use crate::shard::{Corpus, Entry};
+use crate::text::language::Guess;
 use crate::text::normalise;
 
 const N_WORDS_SHOWN: usize = 50;
@@ -268,7 +269,7 @@ impl Texts {
             }
             match (language, text.guess) {
                 (Some(language), _) => self.tagged.push(&language.to_lowercase(), entry.split),
-                (None, Guess::Language(name)) => self.guessed.push(name, entry.split),
+                (None, Guess::Language { name, .. }) => self.guessed.push(name, entry.split),
                 (None, Guess::Short) => self.n_short += 1,
                 (None, Guess::Unsure) => self.n_unsure += 1,
             }

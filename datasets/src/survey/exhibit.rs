@@ -3,7 +3,7 @@
 use image::{ExtendedColorType, ImageEncoder, codecs::jpeg};
 
 use super::facts::without_panic;
-use crate::audio::{RATE_HZ, Waveform, decode as decode_audio, encode_wav, resample};
+use crate::audio::{decode as decode_audio, encode_wav};
 use crate::image::{CropBox, Pixels, crop_resize, decode as decode_image, encode_png};
 
 const JPEG_QUALITY: u8 = 82;
@@ -73,12 +73,11 @@ pub fn clip(
     n_columns: usize,
 ) -> Result<Clip, String> {
     without_panic(|| {
-        let whole = decode_audio(bytes, extension, max_whole_s).map_err(|e| e.to_string())?;
-        let whole_s = whole.duration_s();
-        let n_kept = ((max_s * f64::from(whole.rate_hz)) as usize).clamp(1, whole.samples.len());
-        let samples =
-            resample(&whole.samples[..n_kept], whole.rate_hz, RATE_HZ).map_err(|e| e.to_string())?;
-        let heard = Waveform { samples, rate_hz: RATE_HZ };
+        let mut waveform = decode_audio(bytes, extension, max_whole_s).map_err(|e| e.to_string())?;
+        let whole_s = waveform.duration_s();
+        let n_kept = ((max_s * f64::from(waveform.rate_hz)) as usize).max(1);
+        waveform.samples.truncate(n_kept);
+        let heard = waveform.at_rate().map_err(|e| e.to_string())?;
         let wav = encode_wav(&heard).map_err(|e| e.to_string())?;
         let peaks = peaks(&heard.samples, n_columns);
         Ok(Clip { wav, duration_s: heard.duration_s(), whole_s, peaks })
@@ -95,6 +94,7 @@ fn peaks(samples: &[f32], n_columns: usize) -> Vec<(f32, f32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::audio::Waveform;
 
     #[test]
     fn a_thumbnail_fits_its_square_and_is_the_shorter_file() {

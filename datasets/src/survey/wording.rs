@@ -5,12 +5,13 @@ use std::path::Path;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::repeats;
+use crate::text::language::{Guess, guess};
 use crate::text::{Tokenizer, TokenizerError, normalise};
 
-/// Below so many characters trigrams say little about the language.
-const MIN_GUESSED_CHARACTERS: usize = 20;
-/// More of a text does not change the guess.
-const MAX_GUESSED_CHARACTERS: usize = 2000;
+/// Below so many letters trigrams say little about the language.
+const MIN_GUESSED_LETTERS: usize = 20;
+/// What whatlang calls reliable.
+const MIN_CONFIDENCE: f64 = 0.9;
 
 /// Counts the tokens of a text.
 #[derive(Clone, Debug)]
@@ -61,17 +62,6 @@ impl TokenCounter {
     }
 }
 
-/// What the language of a text seems to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Guess {
-    /// By its trigrams and script.
-    Language(&'static str),
-    /// Fewer characters than a guess needs.
-    Short,
-    /// Two languages are nearly as likely, or it has no letters.
-    Unsure,
-}
-
 /// What is known of a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wording {
@@ -94,20 +84,8 @@ impl Wording {
             n_characters: text.chars().count(),
             words: plain.unicode_words().map(str::to_owned).collect(),
             n_tokens: tokens.map(|tokens| tokens.count(text)),
-            guess: guess(text),
+            guess: guess(text, MIN_GUESSED_LETTERS, MIN_CONFIDENCE),
         }
-    }
-}
-
-fn guess(text: &str) -> Guess {
-    let n_characters = text.trim().chars().take(MAX_GUESSED_CHARACTERS).count();
-    if n_characters < MIN_GUESSED_CHARACTERS {
-        return Guess::Short;
-    }
-    let end = text.char_indices().nth(MAX_GUESSED_CHARACTERS).map_or(text.len(), |(end, _)| end);
-    match whatlang::detect(&text[..end]).filter(whatlang::Info::is_reliable) {
-        Some(info) => Guess::Language(info.lang().eng_name()),
-        None => Guess::Unsure,
     }
 }
 
@@ -127,14 +105,10 @@ mod tests {
 
     #[test]
     fn languages_are_guessed_where_there_is_enough_text() {
+        let guess = |text| Wording::of(text, None).guess;
         let long = "The quick brown fox jumps over the lazy dog while the children are watching";
-        assert_eq!(guess(long), Guess::Language("English"));
-        assert_eq!(
-            guess("Съешь же ещё этих мягких французских булок, да выпей чаю"),
-            Guess::Language("Russian")
-        );
+        assert_eq!(guess(long), Guess::Language { code: "en", name: "English" });
         assert_eq!(guess("red apple"), Guess::Short);
-        assert_eq!(guess("1234567890 1234567890 1234567890"), Guess::Unsure);
     }
 
     #[test]

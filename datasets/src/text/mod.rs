@@ -1,5 +1,6 @@
-//! Text: normalisation and tokens.
+//! Text: normalisation, tokens, the language.
 
+pub(crate) mod language;
 mod normalise;
 mod tokenizer;
 

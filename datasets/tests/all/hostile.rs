@@ -213,7 +213,7 @@ fn sixteen_bits_become_eight() {
 }
 
 /// A WAV header that claims what it likes, and a second of silence behind it.
-fn claiming_wav(n_channels: u16, rate_hz: u32, bits: u16, n_bytes: u32) -> Vec<u8> {
+pub(crate) fn claiming_wav(n_channels: u16, rate_hz: u32, bits: u16, n_bytes: u32) -> Vec<u8> {
     let frame = n_channels.wrapping_mul(bits / 8);
     let mut bytes = b"RIFF".to_vec();
     bytes.extend(n_bytes.wrapping_add(36).to_le_bytes());

@@ -32,7 +32,7 @@ fn other_things_than_pictures_are_refused() {
 }
 
 /// A PNG file of a few bytes whose header promises a picture of any size.
-fn promising_png(width: u32, height: u32) -> Vec<u8> {
+pub(crate) fn promising_png(width: u32, height: u32) -> Vec<u8> {
     let mut bytes = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], data: &[u8]| {
         bytes.extend((data.len() as u32).to_be_bytes());
@@ -133,7 +133,7 @@ fn wav_gives_back_its_samples() {
 }
 
 /// A WAV file of 32-bit floats.
-fn float_wav(samples: &[f32], n_channels: u16) -> Vec<u8> {
+pub(crate) fn float_wav(samples: &[f32], n_channels: u16) -> Vec<u8> {
     let spec = hound::WavSpec {
         channels: n_channels,
         sample_rate: 16_000,

@@ -10,10 +10,19 @@ pub struct Cost {
     /// Learned values.
     pub parameters: u64,
     /// Floating-point operations of a forward pass, a multiplication and an addition being two. Matrix products alone, as
-    /// is usual; a forward and backward pass is three times as many.
+    /// is usual.
     pub flops: u64,
+    /// Those of them that the backward pass does again, because it keeps less.
+    pub recomputed_flops: u64,
     /// Values that the backward pass reads again, so that they stay until then.
     pub kept: u64,
+}
+
+impl Cost {
+    /// Floating-point operations of a forward and a backward pass.
+    pub fn training_flops(&self) -> u64 {
+        3 * self.flops + self.recomputed_flops
+    }
 }
 
 impl Add for Cost {
@@ -23,6 +32,7 @@ impl Add for Cost {
         Self {
             parameters: self.parameters + other.parameters,
             flops: self.flops + other.flops,
+            recomputed_flops: self.recomputed_flops + other.recomputed_flops,
             kept: self.kept + other.kept,
         }
     }
@@ -32,7 +42,12 @@ impl Mul<u64> for Cost {
     type Output = Self;
 
     fn mul(self, times: u64) -> Self {
-        Self { parameters: self.parameters * times, flops: self.flops * times, kept: self.kept * times }
+        Self {
+            parameters: self.parameters * times,
+            flops: self.flops * times,
+            recomputed_flops: self.recomputed_flops * times,
+            kept: self.kept * times,
+        }
     }
 }
 
@@ -69,6 +84,24 @@ impl CostTree {
         Self { times, cost: self.cost * times as u64, ..self }
     }
 
+    /// The same module `times` times where each of them keeps an input of `n_input` values alone and the backward pass
+    /// computes the rest again, one after the other.
+    #[must_use]
+    pub fn checkpointed(self, n_input: u64) -> Self {
+        let times = self.times as u64;
+        let inside = self.cost.kept / times.max(1);
+        let kept = times * n_input + inside;
+        Self { cost: Cost { recomputed_flops: self.cost.flops, kept, ..self.cost }, ..self }
+    }
+
+    /// The same where a sample does not pass through it: its parameters alone.
+    #[must_use]
+    pub fn unused(self) -> Self {
+        let parts = self.parts.into_iter().map(Self::unused).collect();
+        let cost = Cost { parameters: self.cost.parameters, ..Cost::default() };
+        Self { cost, parts, ..self }
+    }
+
     /// The same under another name.
     #[must_use]
     pub fn named(self, name: &str) -> Self {
@@ -83,17 +116,18 @@ pub fn linear(n: usize, d_in: usize, d_out: usize, has_bias: bool) -> Cost {
         parameters: d_in * d_out + if has_bias { d_out } else { 0 },
         flops: 2 * n * d_in * d_out,
         kept: n * d_in,
+        ..Cost::default()
     }
 }
 
 /// A layer normalisation of `n` rows; its input is kept, with the mean and the spread of each row.
 pub fn layer_norm(n: usize, d: usize) -> Cost {
-    Cost { parameters: 2 * d as u64, flops: 0, kept: (n * (d + 2)) as u64 }
+    Cost { parameters: 2 * d as u64, kept: (n * (d + 2)) as u64, ..Cost::default() }
 }
 
 /// A root-mean-square normalisation of `n` rows; its input is kept.
 pub fn rms_norm(n: usize, d: usize) -> Cost {
-    Cost { parameters: d as u64, flops: 0, kept: (n * (d + 1)) as u64 }
+    Cost { parameters: d as u64, kept: (n * (d + 1)) as u64, ..Cost::default() }
 }
 
 /// A convolution block (see [`super::convolution::ConvolutionBlock`]) with `n` places in its output: its patches, the

@@ -27,7 +27,8 @@ impl DepthwiseConvolution {
 
     /// What it costs at `n` places; its input is kept.
     pub fn cost(n: usize, n_taps: usize, channels: usize) -> Cost {
-        let per_place = Cost { parameters: 0, flops: 2 * (n_taps * channels) as u64, kept: channels as u64 };
+        let per_place =
+            Cost { flops: 2 * (n_taps * channels) as u64, kept: channels as u64, ..Cost::default() };
         per_place * n as u64 + cost::table(n_taps + 1, channels)
     }
 

@@ -67,6 +67,11 @@ impl VisionEncoderConfig {
         matches!(self, Self::Vit(config) if config.patch_dropout > 0.0)
     }
 
+    /// Whether the encoder can read some of a picture's patches alone.
+    pub fn reads_visible(&self) -> bool {
+        matches!(self, Self::Vit(_))
+    }
+
     /// What a picture of `side` pixels costs.
     pub fn cost(&self, side: usize) -> CostTree {
         match self {
@@ -130,6 +135,20 @@ impl VisionEncoder {
             Self::Vit(encoder) => encoder.forward(input),
             Self::ConvNext(encoder) => encoder.forward(input),
             Self::ResNet(encoder) => encoder.forward(input),
+        }
+    }
+
+    /// The tokens of some patches alone, the others being left out before the blocks; `None` of an encoder that cannot.
+    ///
+    /// # Shapes
+    /// `[batch, height, width, 3]`, of each picture as many patches -> `[batch, n_visible, d_model]`
+    ///
+    /// # Panics
+    /// When the pictures have not as many visible patches each, at least one.
+    pub fn forward_visible(&self, input: &ImageInput, visible: &[Vec<usize>]) -> Option<TokenSequence> {
+        match self {
+            Self::Vit(encoder) => Some(encoder.forward_visible(input, visible)),
+            Self::ConvNext(_) | Self::ResNet(_) => None,
         }
     }
 }

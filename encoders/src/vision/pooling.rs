@@ -69,9 +69,9 @@ impl AttentionPooling {
     pub fn cost(config: &TransformerConfig, n: usize) -> Cost {
         let (d_model, d_hidden) = (config.d_model, config.d_hidden());
         let attend = Cost {
-            parameters: 0,
             flops: 4 * (n * d_model) as u64,
             kept: (2 * n * d_model + 2 * d_model + config.n_heads + d_hidden) as u64,
+            ..Cost::default()
         };
         cost::table(1, d_model)
             + cost::linear(1, d_model, d_model, true) * 2

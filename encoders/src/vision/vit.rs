@@ -208,23 +208,11 @@ impl Vit {
     /// # Panics
     /// When the patches do not divide the picture.
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
-        let pixels = input.pixels.clone();
-        let ([batch, height, width, _], patch_side) = (pixels.dims(), self.patch_side);
-        assert!(
-            height.is_multiple_of(patch_side) && width.is_multiple_of(patch_side),
-            "a picture of {height} x {width} pixels, expected multiples of the patch's side {patch_side}"
-        );
-        let map = if self.stem.is_empty() {
-            ops::unfold(pixels, [patch_side; 2], [patch_side; 2], [0, 0])
-        } else {
-            self.stem.iter().fold(pixels, |map, stage| stage.forward(map))
-        };
-        let [_, rows, columns, channels] = map.dims();
-        let n_tokens = rows * columns;
-        let tokens = self.projection.forward(map.reshape([batch, n_tokens, channels]));
-        let tokens = self.placed(tokens, [rows, columns]);
+        let tokens = self.embedded(input);
+        let [batch, n_placed, _] = tokens.dims();
+        let n_class = usize::from(self.class.is_some());
+        let n_tokens = n_placed - n_class;
         let is_pad = self.left_out([batch, n_tokens], &tokens.device());
-        let n_class = tokens.dims()[1] - n_tokens;
         let mask = is_pad.clone().map(|is_pad| match n_class {
             0 => is_pad,
             _ => Tensor::cat(vec![Tensor::full([batch, n_class], false, &is_pad.device()), is_pad], 1),
@@ -238,6 +226,57 @@ impl Vit {
             None => TokenSequence::whole(tokens, Modality::Image),
         };
         TokenSequence { summary: class.or(pooled), ..sequence }
+    }
+
+    /// The tokens of some patches alone: the others are not there at all, and what the stem of theirs could tell of them is the
+    /// caller's to blank.
+    ///
+    /// # Shapes
+    /// `[batch, height, width, 3]`, of each picture as many patches -> `[batch, n_visible, d_model]`, in their order
+    ///
+    /// # Reference
+    /// He et al. 2022 (MAE), section 3, "MAE encoder".
+    ///
+    /// # Panics
+    /// When the patches do not divide the picture, or the pictures have not as many visible ones each, at least one.
+    pub fn forward_visible(&self, input: &ImageInput, visible: &[Vec<usize>]) -> TokenSequence {
+        let tokens = self.embedded(input);
+        let [batch, n_placed, d_model] = tokens.dims();
+        let n_class = usize::from(self.class.is_some());
+        let n_visible = visible.first().map_or(0, Vec::len);
+        assert!(
+            n_visible > 0 && visible.len() == batch && visible.iter().all(|places| places.len() == n_visible),
+            "as many visible patches of every picture"
+        );
+        let rows = visible.iter().enumerate().flat_map(|(row, places)| {
+            let kept = (0..n_class).chain(places.iter().map(move |place| n_class + place));
+            kept.map(move |place| (row * n_placed + place) as i64)
+        });
+        let rows = rows.collect::<Vec<_>>();
+        let n_kept = n_class + n_visible;
+        let rows = Tensor::<1, Int>::from_data(TensorData::new(rows, [batch * n_kept]), &tokens.device());
+        let tokens = tokens.reshape([batch * n_placed, d_model]).select(0, rows);
+        let tokens = tokens.reshape([batch, n_kept, d_model]);
+        let tokens = self.transformer.forward(tokens, &AttentionMask::bidirectional(None));
+        TokenSequence::whole(tokens.narrow(1, n_class, n_visible), Modality::Image)
+    }
+
+    /// Pixels through the stem, with positions, and the class token in front where there is one.
+    fn embedded(&self, input: &ImageInput) -> Tensor<3> {
+        let pixels = input.pixels.clone();
+        let ([batch, height, width, _], patch_side) = (pixels.dims(), self.patch_side);
+        assert!(
+            height.is_multiple_of(patch_side) && width.is_multiple_of(patch_side),
+            "a picture of {height} x {width} pixels, expected multiples of the patch's side {patch_side}"
+        );
+        let map = if self.stem.is_empty() {
+            ops::unfold(pixels, [patch_side; 2], [patch_side; 2], [0, 0])
+        } else {
+            self.stem.iter().fold(pixels, |map, stage| stage.forward(map))
+        };
+        let [_, rows, columns, channels] = map.dims();
+        let tokens = self.projection.forward(map.reshape([batch, rows * columns, channels]));
+        self.placed(tokens, [rows, columns])
     }
 
     /// Adds positions, and the class token where there is one, in front.

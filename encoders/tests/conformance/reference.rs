@@ -130,7 +130,7 @@ fn resnets_compute_what_transformers_computes() {
 #[test]
 fn conformer_computes_what_transformers_computes() {
     let (expected, device) = (Expected::of("conformer"), Device::flex().autodiff());
-    let config = ConformerConfig { d_model: 8, depth: 2, n_heads: 2, kernel: 5 };
+    let config = ConformerConfig { d_model: 8, ..ConformerConfig::tiny() };
     let encoder = config.init(6, &mut Initializer::new(1, &device)).expect("sizes that fit");
     let encoder = expected.weighted(encoder);
     let frames = expected.tensor::<3>("frames", &device).require_grad();

@@ -156,3 +156,32 @@ fn stages_that_do_not_fit_are_refused() {
     let error = uneven.init(SIDE, init).expect_err("a depth is missing").to_string();
     assert!(error.contains("got channels [4, 8] and depths [1]"), "{error}");
 }
+
+#[test]
+fn patches_that_are_left_out_are_not_there() {
+    let device = Device::flex();
+    for (name, config) in Vision::registry() {
+        let encoder = Vision::init(&config, &mut Initializer::new(1, &device));
+        let picture = |seed| input(&[Row { seed, length: 1 }, Row { seed: 3, length: 1 }], SIDE, &device);
+        let n_tokens = (SIDE / config.patch_side()).pow(2);
+        let all = vec![(0..n_tokens).collect::<Vec<_>>(); 2];
+        let Some(shown) = encoder.forward_visible(&picture(1), &all) else {
+            assert!(!config.reads_visible(), "{name}");
+            continue;
+        };
+        assert!(config.reads_visible(), "{name}");
+        let whole = encoder.forward(&picture(1)).tokens.into_data();
+        whole.assert_approx_eq(&shown.tokens.into_data(), burn::tensor::Tolerance::<f32>::absolute(1e-5));
+
+        let some = vec![vec![0, 3, 5], vec![1, 2, 9]];
+        let seen = encoder.forward_visible(&picture(1), &some).expect("it reads some patches").tokens;
+        assert_eq!(seen.dims(), [2, 3, config.d_model()], "{name}");
+        // behind a projection of patches alone, nothing of the others is left
+        if name.starts_with("vit ") {
+            let other = picture(1).pixels.slice_fill(s![0..2, 12..16, 12..16, 0..3], 7.0);
+            let again =
+                encoder.forward_visible(&ImageInput { pixels: other }, &some).expect("as above").tokens;
+            assert_eq!(seen.into_data(), again.into_data(), "{name}");
+        }
+    }
+}

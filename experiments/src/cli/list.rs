@@ -7,13 +7,14 @@ use triptych_encoders::audio::AudioEncoderConfig;
 use triptych_encoders::pretrained::families::FAMILIES;
 use triptych_encoders::text::TextEncoderConfig;
 use triptych_encoders::vision::VisionEncoderConfig;
+use triptych_fusion::backbone::BackboneConfig;
 use triptych_tasks::metrics::METRICS;
 use triptych_tasks::objectives::{OBJECTIVES, Objective};
 
 use crate::configuration::built_in_configs;
 use crate::diagnostic::print;
 
-/// List what there is to choose from: experiments, encoders, published models, objectives, corpora, metrics
+/// List what there is to choose from: experiments, encoders, fusion, published models, objectives, corpora, metrics
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -39,6 +40,7 @@ const REGISTRIES: &[Registry] = &[
     Registry { name: "experiments", entries: experiments },
     Registry { name: "corpora", entries: corpora },
     Registry { name: "encoders", entries: encoders },
+    Registry { name: "fusion", entries: fusion },
     Registry { name: "published", entries: published },
     Registry { name: "objectives", entries: objectives },
     Registry { name: "metrics", entries: metrics },
@@ -58,6 +60,10 @@ fn encoders() -> Vec<(String, String)> {
     let audio = AudioEncoderConfig::registry().into_iter().map(|(name, _)| ("audio", name));
     let all = text.chain(vision).chain(audio);
     all.map(|(modality, name)| (format!("{modality}.{name}"), format!("[model.{modality}.{name}]"))).collect()
+}
+
+fn fusion() -> Vec<(String, String)> {
+    BackboneConfig::ABOUT.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned())).collect()
 }
 
 fn published() -> Vec<(String, String)> {

@@ -28,6 +28,7 @@ Examples:
   triptych transcribe runs/quickstart hello.wav
   triptych transcribe runs/quickstart *.wav --json | jq -r '.[].text'
   triptych transcribe runs/quickstart hello.wav --timestamps
+  triptych transcribe runs/quickstart hello.wav --ctc-weight 0.3
   triptych transcribe runs/quickstart hello.wav --lm words.arpa --hot-words names.txt --n-best 5")]
 pub(crate) struct Args {
     /// The run whose model to use
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// Texts kept at each step; the config's `evaluate.n_beams` if not given, 32 by CTC
     #[arg(long, value_name = "N")]
     beam: Option<usize>,
+    /// Write token by token, and let CTC have this share of the say, 0 to 1
+    #[arg(long, value_name = "X", conflicts_with_all = ["ctc", "lm", "hot_words"])]
+    ctc_weight: Option<f64>,
     /// Texts to give for each recording
     #[arg(long, value_name = "N", default_value_t = 1)]
     n_best: usize,
@@ -64,7 +68,12 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
     let run = TrainedRun::open(&args.run, args.compute.device)?;
     run.require(Modality::Audio)?;
     let is_by_ctc = args.listening.is_by_ctc();
-    if (is_by_ctc || args.timestamps) && run.model.ctc.is_none() {
+    if let Some(weight) = args.ctc_weight.filter(|weight| !(0.0..=1.0).contains(weight)) {
+        let message = format!("--ctc-weight: expected 0 to 1, got {weight}");
+        return Err(UsageError { message, hint: None }.into());
+    }
+    let needs_ctc = is_by_ctc || args.timestamps || args.ctc_weight.is_some();
+    if needs_ctc && run.model.ctc.is_none() {
         let message = format!("the model of {} has no CTC head", args.run.display());
         return Err(UsageError { message, hint: None }.into());
     }
@@ -83,7 +92,7 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
     let token_s = per_token as f64 * FRAME_S;
     let n_beams =
         args.beam.unwrap_or(if is_by_ctc { CTC_BEAMS } else { run.config.evaluate.n_beams }.max(args.n_best));
-    let manner = Manner::Search(BeamSearch { n_best: args.n_best, ..BeamSearch::new(n_beams) });
+    let search = BeamSearch { n_best: args.n_best, ..BeamSearch::new(n_beams) };
     let mut outcomes = Outcomes::new(args.json);
     for paths in args.recordings.chunks(run.config.evaluate.batch_size) {
         let (mut usable, mut recordings) = (Vec::new(), Vec::new());
@@ -105,9 +114,12 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
         }
         let Some(batch) = batch_of_recordings(recordings) else { continue };
         let heard = inference.hear(&batch);
-        let mut written =
-            if is_by_ctc { Vec::new() } else { inference.write(&heard.encoded, &[""; 0], &manner, None)? }
-                .into_iter();
+        let written = match args.ctc_weight {
+            _ if is_by_ctc => Vec::new(),
+            Some(weight) => inference.write_jointly(&heard, weight, &search)?,
+            None => inference.write(&heard.encoded, &[""; 0], &Manner::Search(search), None)?,
+        };
+        let mut written = written.into_iter();
         for (row, (path, duration_s)) in usable.into_iter().enumerate() {
             let labels = heard.labels.as_ref().map(|rows| rows[row].as_slice());
             let transcripts = match (written.next(), labels) {

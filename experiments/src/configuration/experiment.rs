@@ -12,7 +12,6 @@ use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
-use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -317,6 +316,11 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             let expected = format!("left out, or the model given an encoder for {}", modality.name());
             return Err(resolved.reject(&format!("objectives.{name}"), expected));
         }
+        let in_use = objective.filter(|_| schedule.weight > 0.0);
+        if let Some(lacking) = in_use.and_then(|objective| objective.lacks(&config.model)) {
+            let expected = format!("left out, or the model {lacking}");
+            return Err(resolved.reject(&format!("objectives.{name}"), expected));
+        }
     }
     for holdout in &config.evaluate.holdouts {
         let uses = [
@@ -340,12 +344,6 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
             "data.max_text_tokens",
             format!("at most {}, the text encoder's max_tokens", text.max_tokens()),
         ));
-    }
-    if config.model.vision.as_ref().is_some_and(VisionEncoderConfig::leaves_tokens_out)
-        && config.objectives.contains_key("masked_image")
-    {
-        let expected = "0 beside the objective masked_image, which predicts tokens that dropout leaves out";
-        return Err(resolved.reject("model.vision.vit.patch_dropout", expected));
     }
     if let Some(audio) = &config.model.audio {
         let longest_s =

@@ -164,6 +164,26 @@ impl<'a> Inference<'a> {
         })
     }
 
+    /// The texts of every row, best first, with CTC's say in each of their tokens.
+    ///
+    /// # Errors
+    /// Scores that are NaN, settings that make no sense, or a sound without a frame.
+    ///
+    /// # Panics
+    /// When the model has no CTC head.
+    pub(crate) fn write_jointly(
+        &self,
+        heard: &Heard,
+        ctc_weight: f64,
+        search: &BeamSearch,
+    ) -> Result<Vec<Vec<Text>>, InferenceError> {
+        let labels = heard.labels.as_ref().expect("a model with a CTC head");
+        let frames = labels.iter().map(|row| ctc::Frames::new(row, self.tokenizer.n_tokens()));
+        let frames = frames.collect::<Result<Vec<_>, _>>()?;
+        let writer = Writer::new(&self.model.backbone, &self.marks, None)?;
+        Ok(writer.search_jointly(std::slice::from_ref(&heard.encoded), &frames, ctc_weight, search)?)
+    }
+
     /// The sounds of a batch.
     ///
     /// # Errors

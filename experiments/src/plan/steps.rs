@@ -40,7 +40,7 @@ impl StepCost {
             |modality: Modality| part(encoder(modality)).map_or(0, |part: &CostTree| part.shape[0]);
         let n_sounds = config.data.sounds_per_row as u64;
         let encoders = cost("text") + cost("vision") + cost("audio") * n_sounds;
-        let mut flops = encoders.flops as f64;
+        let mut flops = encoders.training_flops() as f64;
         let mut kept = encoders.kept as f64;
         for (name, schedule) in &config.objectives {
             let Some(objective) = schedule.objective(name).filter(|_| schedule.weight > 0.0) else {
@@ -69,10 +69,10 @@ impl StepCost {
                 name if name.starts_with("masked_text") => cost("text"),
                 _ => Cost::default(),
             };
-            flops += share * (fused.flops + again.flops) as f64;
+            flops += share * (fused + again).training_flops() as f64;
             kept += (fused.kept + again.kept) as f64;
         }
-        Self { parameters: tree.cost.parameters, flops_per_row: 3.0 * flops, kept_per_row: kept }
+        Self { parameters: tree.cost.parameters, flops_per_row: flops, kept_per_row: kept }
     }
 }
 
@@ -81,5 +81,43 @@ fn encoder(modality: Modality) -> &'static str {
         Modality::Text => "text",
         Modality::Image => "vision",
         Modality::Audio => "audio",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::configuration::experiment;
+
+    fn step(overrides: &[&str]) -> StepCost {
+        let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
+        let config = experiment("quickstart", &overrides).expect("it is built in").value;
+        StepCost::of(&config, config.data.n_vocab)
+    }
+
+    #[test]
+    fn checkpointed_blocks_take_operations_in_the_place_of_memory() {
+        let kept = step(&[]);
+        let again = step(&[
+            "model.text.transformer.transformer.checkpoint_blocks=true",
+            "model.vision.vit.transformer.checkpoint_blocks=true",
+            "model.audio.transformer.transformer.checkpoint_blocks=true",
+            "model.fusion.transformer.checkpoint_blocks=true",
+        ]);
+        assert_eq!(again.parameters, kept.parameters);
+        assert!(again.kept_per_row < kept.kept_per_row, "{again:?}, {kept:?}");
+        let more = again.flops_per_row / kept.flops_per_row;
+        // a third more, but for what is no block
+        assert!(more > 1.1 && more < 4.0 / 3.0, "{more}");
+    }
+
+    #[test]
+    fn a_resampled_input_makes_the_backbone_cheaper() {
+        let off = ["masked_audio", "ctc"].map(|name| format!("objectives.{name}.weight=0"));
+        let resampler = "{ n_latents = 2, transformer = { d_model = 32, depth = 1, n_heads = 2 } }";
+        let resampled = format!("model.fusion.resample.audio={resampler}");
+        let whole = step(&[&off[0], &off[1]]);
+        let resampled = step(&[&off[0], &off[1], &resampled]);
+        assert!(resampled.flops_per_row < whole.flops_per_row, "{resampled:?}, {whole:?}");
     }
 }

@@ -5,6 +5,7 @@ mod config;
 mod masks;
 #[path = "../../../encoders/tests/conformance/parameters.rs"]
 mod parameters;
+mod reference;
 mod subsets;
 
 use burn::prelude::*;

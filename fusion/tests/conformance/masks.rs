@@ -14,9 +14,9 @@ fn the_text_sees_its_past_alone_and_the_inputs_do_not_see_the_text() {
         for subset in subsets() {
             let inputs = subset.iter().map(|&modality| sequence(modality, &[row(5, 3)], 4, 9, &device));
             let inputs = inputs.collect::<Vec<_>>();
-            let n_prefix = 4 * subset.len();
             let words = text(&[row(1, 6)], 6, 9, &device);
             let fused = backbone.forward_causal(&inputs, &words);
+            let n_prefix = fused.tokens.dims()[1] - 6;
             for place in 0..6 {
                 let mut changed = words.clone();
                 let other = (changed.ids.clone().narrow(1, place, 1) + 1) % N_VOCAB as i64;
@@ -45,11 +45,12 @@ fn inputs_with_and_without_a_text_behind_them_are_fused_alike() {
             let words = text(&[row(1, 6), row(2, 3)], 6, 9, &device);
             let [plain, decoding] = [backbone.forward(&inputs), backbone.start_decoding(&inputs).0];
             let causal = backbone.forward_causal(&inputs, &words);
-            for (input, &modality) in inputs.iter().zip(&subset) {
+            for (segment, places) in plain.spans.clone() {
                 // what stands in padding is of no meaning
-                let visible = input.is_pad.clone().bool_not().float().unsqueeze_dim::<3>(2);
+                let is_pad = plain.is_pad.clone().narrow(1, places.start, places.len());
+                let visible = is_pad.bool_not().float().unsqueeze_dim::<3>(2);
                 let [plain, decoding, causal] = [&plain, &decoding, &causal].map(|fused| {
-                    let span = fused.span(Segment::Encoded(modality)).expect("a span of each input");
+                    let span = fused.span(segment).expect("a span of each input");
                     (span * visible.clone()).into_data()
                 });
                 for other in [decoding, causal] {

@@ -1,10 +1,14 @@
 //! Any subset of the modalities, with or without a causal text.
 
+use burn::module::Module;
 use burn::prelude::*;
 use burn::tensor::Tolerance;
-use triptych_encoders::Modality;
+use triptych_encoders::input::padding;
+use triptych_encoders::layers::experts::ExpertsConfig;
 use triptych_encoders::layers::initializer::Initializer;
-use triptych_fusion::backbone::BackboneConfig;
+use triptych_encoders::{Modality, TextInput, TokenSequence};
+use triptych_fusion::backbone::{BackboneConfig, FusionKind};
+use triptych_fusion::resampler::ResamplerConfig;
 use triptych_fusion::sequence::{FusedSequence, Segment};
 
 use crate::{
@@ -40,14 +44,15 @@ fn valid(fused: &FusedSequence, row: usize) -> TensorData {
 #[test]
 fn every_subset_gives_finite_tokens_and_a_span_for_each_input() {
     let device = Device::flex();
-    for (name, backbone) in backbones(&device) {
+    for ((name, backbone), (_, config)) in backbones(&device).into_iter().zip(BackboneConfig::registry()) {
         for subset in subsets() {
             let inputs = subset.iter().map(|&modality| {
                 let (rows, width) = rows(modality);
                 sequence(modality, &rows, width, 9, &device)
             });
             let inputs = inputs.collect::<Vec<_>>();
-            let widths = subset.iter().map(|&modality| rows(modality).1).collect::<Vec<_>>();
+            let widths = subset.iter().map(|&modality| config.n_fused(modality, rows(modality).1));
+            let widths = widths.collect::<Vec<_>>();
             let fused = backbone.forward(&inputs);
             let [batch, n_tokens, d_model] = fused.tokens.dims();
             assert_eq!((batch, n_tokens), (3, widths.iter().sum()), "{name}, {subset:?}");
@@ -91,6 +96,42 @@ fn a_gradient_reaches_every_parameter() {
 }
 
 #[test]
+fn one_table_embeds_the_text_and_scores_its_next_tokens() {
+    let device = Device::flex().autodiff();
+    for (name, backbone) in backbones(&device) {
+        let table = parameters::save(&backbone);
+        let as_large = table
+            .values()
+            .filter(|values| values.shape().contains(&N_VOCAB))
+            .map(|values| values.shape().len());
+        // the table and the bias, and no copy of either
+        let mut ranks = as_large.collect::<Vec<_>>();
+        ranks.sort_unstable();
+        assert_eq!(ranks, [1, 2], "{name}");
+        let words = TextInput {
+            ids: Tensor::from_data(TensorData::new(vec![1i64, 4], [1, 2]), &device),
+            is_pad: padding(&[2], 2, &device),
+        };
+        let moved = |scores_alone: bool| {
+            let sound = sequence(Modality::Audio, &[row(5, 4)], 4, 9, &device);
+            let causal = backbone.forward_causal(&[sound], &words).span(Segment::Causal).expect("a span");
+            let [_, n_causal, d_model] = causal.dims();
+            let causal = causal.reshape([n_causal, d_model]);
+            let loss = match scores_alone {
+                true => projected(backbone.vocabulary_logits(causal.detach())),
+                false => projected(causal),
+            };
+            let gradient = parameters::gradients(&backbone, &loss.backward()).remove("causal.weight");
+            let gradient: Vec<f32> = gradient.expect("the table's").iter::<f32>().collect();
+            let rows = gradient.chunks_exact(d_model).map(|row| row.iter().any(|value| *value != 0.0));
+            rows.enumerate().filter(|(_, is_moved)| *is_moved).map(|(id, _)| id).collect::<Vec<_>>()
+        };
+        assert_eq!(moved(false), [1, 4], "{name}: embedded");
+        assert_eq!(moved(true), (0..N_VOCAB).collect::<Vec<_>>(), "{name}: scored");
+    }
+}
+
+#[test]
 fn every_input_of_every_subset_reaches_the_text_and_the_other_inputs() {
     let device = Device::flex().autodiff();
     for (name, backbone) in backbones(&device) {
@@ -119,6 +160,31 @@ fn every_input_of_every_subset_reaches_the_text_and_the_other_inputs() {
 }
 
 #[test]
+fn costs_count_every_parameter_and_know_the_shape() {
+    for (name, config) in BackboneConfig::registry() {
+        let backbone = config.init(WIDTHS, N_VOCAB, &mut Initializer::new(1, &Device::flex()));
+        let backbone = backbone.expect("registered sizes fit together");
+        for subset in subsets() {
+            let n_inputs = Modality::ALL.map(|modality| if subset.contains(&modality) { 4 } else { 0 });
+            let inputs =
+                subset.iter().map(|&modality| sequence(modality, &[row(5, 4)], 4, 9, &Device::flex()));
+            let fused = backbone
+                .forward_causal(&inputs.collect::<Vec<_>>(), &text(&[row(1, 3)], 3, 9, &Device::flex()));
+            let cost = config.cost(WIDTHS, N_VOCAB, n_inputs, 3);
+            assert_eq!(cost.cost.parameters, backbone.num_params() as u64, "{name}, {subset:?}");
+            assert_eq!(cost.shape, fused.tokens.dims()[1..], "{name}, {subset:?}");
+            assert!(cost.cost.flops > 0 && cost.cost.kept > 0, "{name}, {subset:?}");
+        }
+    }
+}
+
+#[test]
+fn every_registered_backbone_is_told_about() {
+    let registered = BackboneConfig::registry().into_iter().map(|(name, _)| name);
+    assert!(registered.eq(BackboneConfig::ABOUT.iter().map(|(name, _)| *name)));
+}
+
+#[test]
 fn configs_round_trip_and_refuse_unknown_keys() {
     for (_, config) in BackboneConfig::registry() {
         config::assert_round_trips(&config);
@@ -134,6 +200,61 @@ fn sizes_that_do_not_fit_are_refused() {
         let error = config.init(WIDTHS, N_VOCAB, init).expect_err("no room for a begin mark");
         assert!(error.to_string().contains("max_causal_tokens 0"), "{error}");
     }
+    let both = BackboneConfig {
+        kind: FusionKind::CoAttention,
+        experts: Some(ExpertsConfig::Modality),
+        ..BackboneConfig::tiny()
+    };
+    let error = both.init(WIDTHS, N_VOCAB, init).expect_err("streams have no experts").to_string();
+    assert!(error.contains("got experts and kind = \"co_attention\""), "{error}");
+    let mut empty = BackboneConfig::tiny();
+    empty.resample.audio = Some(ResamplerConfig { n_latents: 0, ..ResamplerConfig::tiny() });
+    let error = empty.init(WIDTHS, N_VOCAB, init).expect_err("nothing would be heard").to_string();
+    assert!(error.contains("n_latents 0"), "{error}");
+}
+
+#[test]
+fn a_resampled_row_of_padding_alone_is_padding_and_a_longer_sound_takes_no_more_tokens() {
+    let device = Device::flex();
+    let resampler = ResamplerConfig::tiny().init(WIDTHS[2], &mut Initializer::new(1, &device));
+    let resampler = resampler.expect("sizes fit together");
+    for width in [4, 40] {
+        let sounds = sequence(Modality::Audio, &[row(1, 4), row(2, 0), row(3, 1)], width, 9, &device);
+        let latents = resampler.forward(&sounds);
+        assert_eq!(latents.tokens.dims(), [3, 3, 12]);
+        let is_pad = latents.is_pad.into_data().iter::<bool>().collect::<Vec<_>>();
+        assert_eq!(is_pad, [[false; 3], [true; 3], [false; 3]].concat());
+        assert!(latents.tokens.into_data().iter::<f32>().all(f32::is_finite));
+    }
+}
+
+#[test]
+fn an_input_of_padding_alone_is_as_an_absent_one() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        let picture = sequence(Modality::Image, &[row(5, 4)], 4, 9, &device);
+        let empty = |modality| sequence(modality, &[row(6, 0)], 3, 9, &device);
+        let words = text(&[row(1, 3)], 3, 9, &device);
+        let written = |inputs: &[TokenSequence]| {
+            backbone
+                .forward_causal(inputs, &words)
+                .span(Segment::Causal)
+                .expect("a span of the text")
+                .into_data()
+        };
+        let alone = written(std::slice::from_ref(&picture));
+        let beside = written(&[empty(Modality::Text), picture.clone(), empty(Modality::Audio)]);
+        assert_near(&alone, &beside, name);
+        let heard = written(&[empty(Modality::Image), empty(Modality::Audio)]);
+        let read = written(&[empty(Modality::Text)]);
+        assert_near(&heard, &read, name);
+    }
+}
+
+fn assert_near(a: &TensorData, b: &TensorData, what: &str) {
+    assert_eq!(a.shape(), b.shape(), "{what}");
+    let apart = a.iter::<f32>().zip(b.iter::<f32>()).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(apart <= TOLERANCE, "{what}: {apart} apart");
 }
 
 #[test]
@@ -200,5 +321,41 @@ fn neighbours_in_a_batch_do_not_change_outputs() {
                     .assert_approx_eq::<f32>(&valid(&alone, 0), Tolerance::absolute(TOLERANCE));
             }
         }
+    }
+}
+
+#[test]
+fn outputs_of_fewer_blocks_come_before_the_whole_output() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        let (rows, width) = rows(Modality::Audio);
+        let inputs = [sequence(Modality::Audio, &rows, width, 9, &device)];
+        let whole = backbone.forward(&inputs);
+        // the smallest backbone has two blocks
+        let tapped = backbone.forward_tapped(&inputs, &[0, 1, 2, 7]);
+        assert_eq!(tapped.len(), 3, "{name}");
+        for row in 0..3 {
+            let [before, first, last] = [0, 1, 2].map(|depth| valid(&tapped[depth], row));
+            assert_eq!(last, valid(&whole, row), "{name}");
+            assert!(before != first && first != last, "{name}");
+            let values = before.iter::<f32>().chain(first.iter::<f32>()).collect::<Vec<_>>();
+            assert!(values.iter().all(|value| value.is_finite()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_text_alone_is_read_from_the_left() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        let read = |texts: &[Row], width: usize| {
+            let fused = backbone.forward_causal(&[], &text(texts, width, 9, &device));
+            fused.span(Segment::Causal).expect("a span of the text")
+        };
+        let whole = read(&[row(1, 5), row(2, 3)], 5);
+        let begun = read(&[row(1, 2), row(2, 2)], 2);
+        assert_eq!(begun.dims()[1], 2, "{name}");
+        let tolerance = Tolerance::<f32>::absolute(TOLERANCE);
+        whole.narrow(1, 0, 2).into_data().assert_approx_eq(&begun.into_data(), tolerance);
     }
 }

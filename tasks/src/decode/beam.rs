@@ -91,7 +91,7 @@ impl BeamSearch {
                 let scores = &mut logits[first * n_vocab..(first + n_before) * n_vocab];
                 for (beam, scores) in row.beams.iter().zip(scores.chunks_exact_mut(n_vocab)) {
                     repetition_penalty(scores, &beam.ids, self.repetition_penalty);
-                    rules.score(&beam.ids, n_left, scores);
+                    rules.score_row(row_idx, &beam.ids, n_left, scores);
                 }
                 let chosen = row.extend(scores, n_vocab, end, self.n_beams);
                 if row.finished.len() < self.n_beams && !row.beams.is_empty() {

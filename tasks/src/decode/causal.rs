@@ -4,8 +4,12 @@ use burn::prelude::*;
 use triptych_encoders::TokenSequence;
 use triptych_fusion::backbone::{Backbone, DecodingState};
 
+use super::ctc::Frames;
+use super::joint::JointRules;
 use super::logits::log_softmax;
 use super::next_token::{NextToken, Rules};
+use crate::objectives::PAD_ID;
+
 use super::{BeamSearch, Constraint, DecodeError, Decoded, Sampling, Text};
 
 /// Begin and end marks, and what must not be written.
@@ -85,6 +89,34 @@ impl<'a> Writer<'a> {
         let (_, state) = self.backbone.start_decoding(inputs);
         let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
         search.run(self.backbone, state, n_rows, &prompt, self, self.marks.end, n_steps)
+    }
+
+    /// The same with CTC's opinion of every row: texts are ranked by `(1 - ctc_weight) · log p` of the attention and
+    /// `ctc_weight · log p` of CTC. `frames` are the log-probabilities of CTC's labels in the row's frames, and labels are the
+    /// token ids, the padding's standing for the blank.
+    ///
+    /// # Reference
+    /// Watanabe et al. 2017, "Hybrid CTC/attention architecture for end-to-end speech recognition", section III-C.
+    ///
+    /// # Errors
+    /// As [`Writer::search`]; another number of rows or labels than there are, and a weight that is none.
+    ///
+    /// # Panics
+    /// When there is no input.
+    pub fn search_jointly(
+        &self,
+        inputs: &[TokenSequence],
+        frames: &[Frames<'_>],
+        ctc_weight: f64,
+        search: &BeamSearch,
+    ) -> Result<Vec<Vec<Text>>, DecodeError> {
+        let [n_rows, _, _] = inputs[0].tokens.dims();
+        let n_vocab = self.backbone.n_vocab();
+        let rules = JointRules::new(self, frames, self.marks.end, PAD_ID, ctc_weight)?;
+        rules.check(n_rows, n_vocab)?;
+        let (_, state) = self.backbone.start_decoding(inputs);
+        let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
+        search.run(self.backbone, state, n_rows, &prompt, &rules, self.marks.end, n_steps)
     }
 
     /// Texts of every row drawn at random, the likeliest first. `row_ids` name the rows: equal ids draw equally.

@@ -44,6 +44,14 @@ pub enum DecodeError {
         /// Tokens of the longest text.
         n_tokens: usize,
     },
+    /// Sounds of which CTC says something else than is written.
+    #[error("expected label scores of {expected}, got {got}")]
+    Labels {
+        /// In words.
+        expected: String,
+        /// In words.
+        got: String,
+    },
     /// No room for what a text begins with.
     #[error("expected a prompt of 1 to {max_tokens} tokens, got {got}")]
     Prompt {

@@ -5,6 +5,7 @@ pub mod causal;
 mod constraint;
 pub mod ctc;
 mod error;
+mod joint;
 pub mod logits;
 mod next_token;
 pub mod ngram;

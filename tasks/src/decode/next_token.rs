@@ -47,6 +47,14 @@ pub trait Rules {
     /// # Shapes
     /// `[n_vocab]`
     fn score(&self, written: &[u32], n_left: usize, logits: &mut [f32]);
+
+    /// The same for one row of the batch, by its number, for rules that know more of it than what is written. Beam search asks this way.
+    ///
+    /// # Shapes
+    /// `[n_vocab]`
+    fn score_row(&self, _row: usize, written: &[u32], n_left: usize, logits: &mut [f32]) {
+        self.score(written, n_left, logits);
+    }
 }
 
 /// Reads what texts begin with.

@@ -3,5 +3,6 @@
 pub mod distilled;
 pub mod matching;
 pub mod pair;
+pub mod patch_decoder;
 pub mod retrieval;
 pub mod sigmoid;

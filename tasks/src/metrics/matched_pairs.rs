@@ -110,7 +110,7 @@ fn segments(system: &WordAlignment, other: &WordAlignment) -> Vec<[u64; 2]> {
     segments
 }
 
-/// The complementary error function of `x` from 0 on, to about 1e-12 of its value.
+/// The complementary error function of `x` from 0 on, to 1e-11 of its value.
 ///
 /// # Reference
 /// Abramowitz and Stegun 1964, 7.1.6 (series) and 7.1.14 (continued fraction).

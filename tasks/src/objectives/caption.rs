@@ -17,9 +17,11 @@ pub(super) struct WritingOptions {
     /// Share of the target that all tokens get alike. CoCa's and big_vision's captioners train without; 0.1 since
     /// Vaswani et al. 2017 for small data.
     label_smoothing: f64,
+    /// Share of the samples whose tokens are all predicted at once, from masks (0.75 in Tschannen et al. 2023, section 3).
+    parallel: f64,
 }
 
-const DEFAULTS: WritingOptions = WritingOptions { label_smoothing: 0.1 };
+const DEFAULTS: WritingOptions = WritingOptions { label_smoothing: 0.1, parallel: 0.0 };
 
 /// Pictures to captions.
 pub(super) const CAPTION: Writing = Writing {
@@ -40,6 +42,14 @@ pub(super) const TRANSCRIPT: Writing = Writing {
 };
 
 /// See the module's documentation.
+///
+/// # Reference
+/// Yu et al. 2022 (CoCa); Tschannen et al. 2023, "Image captioners are scalable vision learners too" (CapPa), for the samples
+/// that are predicted in parallel.
+///
+/// # Differences from the reference
+/// There masks see each other in both directions, and as texts are padded to one length they tell nothing of it. Here a text has as
+/// many masks as tokens, so that they stay causal: none sees how long the text is.
 #[derive(Clone, Copy)]
 pub(super) struct Writing {
     name: &'static str,
@@ -67,17 +77,22 @@ impl Objective for Writing {
     }
 
     fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
-        let options = options::given(&self.options, given)?;
-        if !(0.0..1.0).contains(&options.label_smoothing) {
-            return Err(OptionError::new("label_smoothing", "at least 0 and below 1"));
+        let options: WritingOptions = options::given(&self.options, given)?;
+        options::check_label_smoothing(options.label_smoothing)?;
+        if !(0.0..=1.0).contains(&options.parallel) {
+            return Err(OptionError::new("parallel", "0 to 1"));
         }
         Ok(Box::new(Self { options, ..*self }))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
-        let compute = || write(context, self.source);
-        let written = if self.source == Modality::Audio { context.transcript(compute) } else { compute() };
-        written.map(|written| written.loss(context, self.options.label_smoothing as f32))
+        let WritingOptions { label_smoothing, parallel } = self.options;
+        let written = if self.source == Modality::Audio && parallel == 0.0 {
+            shared_transcript(context)
+        } else {
+            write(context, self.source, self.name, parallel as f32)
+        };
+        written.map(|written| written.loss(context, label_smoothing as f32))
     }
 }
 
@@ -93,8 +108,12 @@ pub(super) struct Written {
 }
 
 impl Written {
+    pub(super) fn new(fused: FusedSequence, text: CausalText) -> Self {
+        Self { fused, targets: text.targets, weight: text.weight }
+    }
+
     /// Cross entropy of what follows each token.
-    fn loss(&self, context: &StepContext<'_>, label_smoothing: f32) -> Tensor<1> {
+    pub(super) fn loss(&self, context: &StepContext<'_>, label_smoothing: f32) -> Tensor<1> {
         let written = self.fused.span(Segment::Causal).expect("the texts are its causal segment");
         let [batch, n_tokens, d_model] = written.dims();
         let logits = context.model.backbone.vocabulary_logits(written.reshape([batch * n_tokens, d_model]));
@@ -102,12 +121,24 @@ impl Written {
     }
 }
 
-/// Reads the texts behind the encoded `source`.
-pub(super) fn write(context: &StepContext<'_>, source: Modality) -> Option<Written> {
-    let (encoded, text, _) = with_texts(context, source)?;
-    let causal = CausalText::new(&text, context);
+/// The transcripts behind their sounds, token by token, in one pass for all objectives that read it.
+pub(super) fn shared_transcript(context: &StepContext<'_>) -> Option<Written> {
+    context.transcript(|| write(context, Modality::Audio, "transcript", 0.0))
+}
+
+/// Reads the texts behind the encoded `source`; of a share of the samples, masks in their place.
+pub(super) fn write(
+    context: &StepContext<'_>,
+    source: Modality,
+    purpose: &str,
+    parallel: f32,
+) -> Option<Written> {
+    let (encoded, text, places) = with_texts(context, source)?;
+    let draws = context.draws(purpose, source, &places);
+    let is_parallel = draws.into_iter().map(|mut draw| draw.chance(parallel)).collect::<Vec<_>>();
+    let causal = CausalText::new(&text, &is_parallel, context);
     let fused = context.fuse_causal(&[encoded], &causal.input);
-    Some(Written { fused, targets: causal.targets, weight: causal.weight })
+    Some(Written::new(fused, causal))
 }
 
 /// The encoded rows that have a text, the texts, and the places of the rows in their modality's batch.
@@ -121,9 +152,9 @@ pub(super) fn with_texts(
 }
 
 /// Texts as the decoder reads and is to write them.
-struct CausalText {
-    /// `begin t1 .. tn`
-    input: TextInput,
+pub(super) struct CausalText {
+    /// `begin t1 .. tn`, or as many masks
+    pub(super) input: TextInput,
     /// `[batch * n_tokens]`: `t1 .. tn end`
     targets: Tensor<1, Int>,
     /// `[batch * n_tokens]`, 0 on padding and where a text was cut
@@ -131,12 +162,13 @@ struct CausalText {
 }
 
 impl CausalText {
-    fn new(texts: &[Vec<u32>], context: &StepContext<'_>) -> Self {
+    /// Those that are written in parallel are read as masks.
+    pub(super) fn new(texts: &[Vec<u32>], is_parallel: &[bool], context: &StepContext<'_>) -> Self {
         let longest = texts.iter().map(Vec::len).max().unwrap_or(0);
         // a text and one mark
         let n_tokens = (longest + 1).min(context.model.backbone.max_causal_tokens());
         let (mut ids, mut targets, mut weight, mut lengths) = (vec![], vec![], vec![], vec![]);
-        for text in texts {
+        for (text, &is_parallel) in texts.iter().zip(is_parallel) {
             let is_cut = text.len() >= n_tokens;
             let text = &text[..text.len().min(n_tokens - 1)];
             // where a text is cut it does not end
@@ -145,7 +177,10 @@ impl CausalText {
                 let tokens = before.into_iter().chain(text.iter().copied()).chain(after);
                 tokens.chain(std::iter::repeat(PAD_ID)).take(n_tokens).collect::<Vec<_>>()
             };
-            ids.extend(row(Some(context.token_ids.begin), None));
+            let read = row(Some(context.token_ids.begin), None);
+            let is_read = |place: usize| place <= text.len();
+            let masked = |place: usize| if is_read(place) { context.token_ids.mask } else { PAD_ID };
+            ids.extend(if is_parallel { (0..n_tokens).map(masked).collect() } else { read });
             targets.extend(row(None, Some(context.token_ids.end)).into_iter().map(i64::from));
             weight.extend((0..n_tokens).map(|idx| if idx < n_written { 1.0f32 } else { 0.0 }));
             lengths.push(text.len() + 1);

@@ -139,6 +139,59 @@ impl<'a> StepContext<'a> {
         Draw::new(self.seed, self.step, "", purpose)
     }
 
+    /// Randomness for `purpose` of the samples at `places` of a modality's batch in this step, one each: whatever their
+    /// neighbours, it is decided by the sample's name and, where it has several of the modality, its number.
+    pub fn draws(&self, purpose: &str, modality: Modality, places: &[usize]) -> Vec<Draw> {
+        let rows = self.rows(modality).unwrap_or_default();
+        let draw = |&place: &usize| {
+            let row = rows[place];
+            let number = place - rows.partition_point(|&other| other < row);
+            let id = self.batch.ids.get(row).map_or("", String::as_str);
+            Draw::new(self.seed, self.step, &format!("{id}/{number}"), purpose)
+        };
+        places.iter().map(draw).collect()
+    }
+
+    /// Where the rows that have all of some modalities lie in the batch of each, the first place of each row; `None` when no
+    /// row has them all.
+    pub fn shared(&self, modalities: &[Modality]) -> Option<Vec<Vec<usize>>> {
+        let rows = modalities.iter().map(|&modality| self.rows(modality)).collect::<Option<Vec<_>>>()?;
+        let (first, others) = rows.split_first()?;
+        let mut shared = first.to_vec();
+        shared.dedup();
+        shared.retain(|row| others.iter().all(|rows| rows.binary_search(row).is_ok()));
+        let places = |rows: &&[usize]| {
+            shared.iter().map(|&row| rows.partition_point(|&other| other < row)).collect::<Vec<_>>()
+        };
+        (!shared.is_empty()).then(|| rows.iter().map(places).collect())
+    }
+
+    /// The texts at `places` of their batch.
+    pub(super) fn texts_at(&self, places: &[usize]) -> Option<Vec<Vec<u32>>> {
+        Some(select_texts(self.text_batch()?, places))
+    }
+
+    /// The pictures at `places` of their batch.
+    ///
+    /// # Shapes
+    /// -> `[n, height, width, 3]`
+    pub(super) fn pixels_at(&self, places: &[usize]) -> Option<Tensor<4>> {
+        let pixels = ImageInput::new(self.image_batch()?, &self.device).pixels;
+        Some(if places.len() == pixels.dims()[0] { pixels } else { pixels.select(0, self.indices(places)) })
+    }
+
+    /// The sounds at `places` of their batch.
+    pub(super) fn sounds_at(&self, places: &[usize]) -> Option<AudioInput> {
+        let input = self.audio_input()?;
+        if places.len() == input.lengths.len() {
+            return Some(input.clone());
+        }
+        Some(AudioInput {
+            frames: input.frames.clone().select(0, self.indices(places)),
+            lengths: places.iter().map(|&place| input.lengths[place]).collect(),
+        })
+    }
+
     /// Where the model lives.
     pub fn device(&self) -> &Device {
         &self.device
@@ -195,6 +248,15 @@ impl<'a> StepContext<'a> {
     /// Fuses the inputs, and remembers what the routers of a mixture of experts did.
     pub fn fuse(&self, inputs: &[TokenSequence]) -> FusedSequence {
         self.noting(self.model.backbone.forward(inputs))
+    }
+
+    /// The same with what the first so many blocks make of the inputs, in rising order; the whole is last.
+    pub(super) fn fuse_tapped(&self, inputs: &[TokenSequence], depths: &[usize]) -> Vec<FusedSequence> {
+        let mut tapped = self.model.backbone.forward_tapped(inputs, depths);
+        if let Some(whole) = tapped.last_mut() {
+            self.routings.borrow_mut().extend(whole.routing.take());
+        }
+        tapped
     }
 
     /// The same with a causal text behind the inputs.

@@ -1,15 +1,58 @@
 //! Masked sound: spans of frames are blanked, and predicted with the text in view.
 
 use burn::prelude::*;
+use serde::{Deserialize, Serialize};
 use triptych_encoders::{AudioInput, Modality};
-use triptych_fusion::sequence::Segment;
 
-use super::{Objective, OptionError, Options, StepContext, without_options};
+use super::blanking::BlankedSounds;
+use super::masks::spans;
+use super::options::{self, OptionError, Options};
+use super::{Objective, StepContext, lacks_tokens};
+use crate::model::ModelConfig;
 
-/// Share of the tokens that the spans cover at least.
-const MASKED: f32 = 0.65;
-/// Length of a span in frames, rounded up to whole tokens.
-const SPAN_FRAMES: usize = 10;
+/// What a config may set of the spans.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct SpanMask {
+    /// Shares of the tokens that the spans cover at least and at most.
+    pub(super) masked: [f64; 2],
+    /// Length of a span in frames, rounded up to whole tokens.
+    pub(super) span_frames: usize,
+}
+
+impl SpanMask {
+    /// Baevski et al. 2022 (data2vec), section 4.2.
+    pub(super) const DATA2VEC: Self = Self { masked: [0.65, 0.8], span_frames: 10 };
+
+    pub(super) fn check(&self) -> Result<(), OptionError> {
+        let [low, high] = self.masked;
+        if !(low > 0.0 && low <= high && high < 1.0) {
+            return Err(OptionError::new("masked", "two shares above 0 and below 1, the smaller first"));
+        }
+        if self.span_frames == 0 {
+            return Err(OptionError::new("span_frames", "at least 1"));
+        }
+        Ok(())
+    }
+
+    /// What is hidden of the tokens of each sound, which lie at `places` of their batch.
+    pub(super) fn draw(
+        &self,
+        context: &StepContext<'_>,
+        purpose: &str,
+        places: &[usize],
+        input: &AudioInput,
+        frames_per_token: usize,
+    ) -> Vec<Vec<bool>> {
+        let lengths = context.model.audio_token_lengths(input);
+        let draws = context.draws(purpose, Modality::Audio, places);
+        let shares = self.masked.map(|share| share as f32);
+        let span = self.span_frames.div_ceil(frames_per_token);
+        draws.into_iter().zip(lengths).map(|(mut draw, n)| spans(n, span, shares, &mut draw)).collect()
+    }
+}
+
+/// With its defaults.
+pub(super) const MASKED_AUDIO: MaskedAudio = MaskedAudio { mask: SpanMask::DATA2VEC };
 
 /// Squared error of the log-mel frames behind the masked tokens; a row's padding counts nothing.
 ///
@@ -19,7 +62,9 @@ const SPAN_FRAMES: usize = 10;
 /// # Differences from the reference
 /// The prediction is read off the backbone's audio span, with the text beside it (FLAVA's joint masking).
 #[derive(Clone, Copy)]
-pub(super) struct MaskedAudio;
+pub(super) struct MaskedAudio {
+    mask: SpanMask,
+}
 
 impl Objective for MaskedAudio {
     fn name(&self) -> &'static str {
@@ -34,99 +79,33 @@ impl Objective for MaskedAudio {
         &[Modality::Audio, Modality::Text]
     }
 
+    fn options(&self) -> Options {
+        options::table(&self.mask)
+    }
+
     fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
-        without_options(given)?;
-        Ok(Box::new(*self))
+        let mask: SpanMask = options::given(&self.mask, given)?;
+        mask.check()?;
+        Ok(Box::new(Self { mask }))
+    }
+
+    fn lacks(&self, model: &ModelConfig) -> Option<String> {
+        lacks_tokens(model, Modality::Audio)
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
-        let head = context.model.frames.as_ref()?;
+        let d_token = context.model.frames.as_ref()?.weight.dims()[1];
         let [places, text_places] = context.paired(Modality::Audio, Modality::Text)?;
         let text = context.encoded_at(Modality::Text, &text_places)?;
-        let input = rows_at(context.audio_input()?, &places, context);
-        let [_, _, n_mels] = input.frames.dims();
-        let d_token = head.weight.dims()[1];
-        let frames_per_token = d_token / n_mels;
-        let input = whole_tokens(input, frames_per_token);
-        let [batch, n_frames, _] = input.frames.dims();
-        let n_tokens = n_frames / frames_per_token;
-
-        let visible = self.visible(context, &input, n_tokens, frames_per_token);
-        let masked = (0..visible.len()).filter(|&idx| visible[idx] == 0.0).collect::<Vec<_>>();
+        let input = context.sounds_at(&places)?;
+        let frames_per_token = d_token / input.frames.dims()[2];
+        let hidden = self.mask.draw(context, self.name(), &places, &input, frames_per_token);
+        let sounds = BlankedSounds::new(input, frames_per_token, &hidden);
+        let masked = sounds.places(&hidden);
         if masked.is_empty() {
             return None;
         }
-        // the last token of a row may reach into its padding
-        let counts = masked.iter().flat_map(|&idx| {
-            let (row, first) = (idx / n_tokens, idx % n_tokens * frames_per_token);
-            let length = input.lengths[row];
-            (first..first + frames_per_token).map(move |frame| if frame < length { 1.0f32 } else { 0.0 })
-        });
-        let counts = counts.collect::<Vec<_>>();
-        let n_values = counts.iter().sum::<f32>() * n_mels as f32;
-
-        let device = context.device();
-        let visible = Tensor::<4>::from_data(TensorData::new(visible, [batch, n_tokens, 1, 1]), device);
-        let counts = TensorData::new(counts, [masked.len(), frames_per_token, 1]);
-        let counts = Tensor::<3>::from_data(counts, device);
-        let frames = input.frames.reshape([batch, n_tokens, frames_per_token, n_mels]);
-        let seen = (frames.clone() * visible).reshape([batch, n_frames, n_mels]);
-        let seen = AudioInput { frames: seen, lengths: input.lengths };
-        let fused = context.fuse(&[context.model.encode_audio(&seen), text]);
-        let span = fused.span(Segment::Encoded(Modality::Audio))?;
-        let [_, n_span, d_model] = span.dims();
-        assert_eq!(n_span, n_tokens, "the stem gives one token for every {frames_per_token} frames");
-        let n_masked = masked.len();
-        let masked = context.indices(&masked);
-        let predicted = head.forward(span.reshape([batch * n_tokens, d_model]).select(0, masked.clone()));
-        let target = frames.reshape([batch * n_tokens, d_token]).select(0, masked);
-        let error = (predicted - target).reshape([n_masked, frames_per_token, n_mels]) * counts;
-        Some(error.powi_scalar(2).sum().div_scalar(n_values))
+        let fused = context.fuse(&[context.model.encode_audio(&sounds.input), text]);
+        sounds.error(context, &fused, &masked)
     }
-}
-
-impl MaskedAudio {
-    /// `[batch * n_tokens]`, 0 where a span blanks the token.
-    fn visible(
-        &self,
-        context: &StepContext<'_>,
-        input: &AudioInput,
-        n_tokens: usize,
-        frames_per_token: usize,
-    ) -> Vec<f32> {
-        let mut draw = context.draw(self.name());
-        let mut visible = vec![1.0f32; input.lengths.len() * n_tokens];
-        for (row, length) in context.model.audio_token_lengths(input).into_iter().enumerate() {
-            let row = &mut visible[row * n_tokens..][..length];
-            let span = SPAN_FRAMES.div_ceil(frames_per_token).min(length);
-            let n_masked = (length as f32 * MASKED).ceil() as usize;
-            while row.iter().filter(|&&v| v == 0.0).count() < n_masked {
-                let start = draw.below(length - span + 1);
-                row[start..start + span].fill(0.0);
-            }
-        }
-        visible
-    }
-}
-
-/// The rows at `places`.
-fn rows_at(input: &AudioInput, places: &[usize], context: &StepContext<'_>) -> AudioInput {
-    if places.len() == input.lengths.len() {
-        return input.clone();
-    }
-    AudioInput {
-        frames: input.frames.clone().select(0, context.indices(places)),
-        lengths: places.iter().map(|&place| input.lengths[place]).collect(),
-    }
-}
-
-/// Adds padding up to a whole number of tokens.
-fn whole_tokens(input: AudioInput, frames_per_token: usize) -> AudioInput {
-    let [batch, n_frames, n_mels] = input.frames.dims();
-    let n_missing = n_frames.next_multiple_of(frames_per_token) - n_frames;
-    if n_missing == 0 {
-        return input;
-    }
-    let missing = Tensor::zeros([batch, n_missing, n_mels], &input.frames.device());
-    AudioInput { frames: Tensor::cat(vec![input.frames, missing], 1), lengths: input.lengths }
 }

@@ -1,27 +1,53 @@
 //! Masked pictures: most patches are blanked, and their pixels are predicted with the text in view.
 
 use burn::prelude::*;
-use triptych_encoders::layers::ops;
-use triptych_encoders::{ImageInput, Modality};
-use triptych_fusion::sequence::Segment;
+use serde::{Deserialize, Serialize};
+use triptych_datasets::draw::Draw;
+use triptych_encoders::Modality;
 
-use super::{Objective, OptionError, Options, StepContext, without_options};
+use super::blanking::{BlankedPictures, grid};
+use super::masks::blocks;
+use super::options::{self, OptionError, Options};
+use super::{Objective, PatchTargets, StepContext, lacks_tokens};
+use crate::model::ModelConfig;
 
-/// Share of the patches that are blanked (Xie et al. 2022, table 1).
-const MASKED: f32 = 0.6;
-/// Keeps plain patches from being blown up to noise.
-const VARIANCE_FLOOR: f32 = 0.05;
+/// What a config may set of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct PatchMask {
+    /// Share of the patches that are blanked: 0.6 in Xie et al. 2022, table 1; 75 of 196 in blocks in Bao et al. 2022.
+    masked: f64,
+    /// Whether they lie together in rectangles, or anywhere.
+    blocks: bool,
+}
+
+impl PatchMask {
+    /// `[rows * columns]`, true = blanked
+    fn draw(&self, [rows, columns]: [usize; 2], draw: &mut Draw) -> Vec<bool> {
+        let n_masked = ((rows * columns) as f64 * self.masked).round() as usize;
+        if self.blocks {
+            return blocks([rows, columns], n_masked, draw);
+        }
+        let mut hidden = vec![false; rows * columns];
+        draw.choose(rows * columns, n_masked).into_iter().for_each(|patch| hidden[patch] = true);
+        hidden
+    }
+}
+
+/// With its defaults.
+pub(super) const MASKED_IMAGE: MaskedImage = MaskedImage { mask: PatchMask { masked: 0.6, blocks: false } };
 
 /// Squared error of the per-patch normalised pixels, on the masked patches alone.
 ///
 /// # Reference
 /// Xie et al. 2022 (SimMIM) for blanking the pixels and a linear head, which fits any encoder; He et al. 2022
-/// (MAE), section 3, for the normalised pixels.
+/// (MAE), section 3, for the normalised pixels; Bao et al. 2022 (BEiT) for the blocks.
 ///
 /// # Differences from the reference
 /// The prediction is read off the backbone's image span, with the text beside it (FLAVA's joint masking).
 #[derive(Clone, Copy)]
-pub(super) struct MaskedImage;
+pub(super) struct MaskedImage {
+    mask: PatchMask,
+}
 
 impl Objective for MaskedImage {
     fn name(&self) -> &'static str {
@@ -36,53 +62,43 @@ impl Objective for MaskedImage {
         &[Modality::Image, Modality::Text]
     }
 
+    fn options(&self) -> Options {
+        options::table(&self.mask)
+    }
+
     fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
-        without_options(given)?;
-        Ok(Box::new(*self))
+        let mask = options::given(&self.mask, given)?;
+        options::check_share("masked", mask.masked)?;
+        Ok(Box::new(Self { mask }))
+    }
+
+    fn lacks(&self, model: &ModelConfig) -> Option<String> {
+        lacks_patches(model)
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
-        let head = context.model.patches.as_ref()?;
-        let image = context.image_batch()?;
+        let d_patch = context.model.patches.as_ref()?.weight.dims()[1];
         let [places, text_places] = context.paired(Modality::Image, Modality::Text)?;
         let text = context.encoded_at(Modality::Text, &text_places)?;
-        let mut pixels = ImageInput::new(image, context.device()).pixels;
-        if places.len() != image.rows.len() {
-            pixels = pixels.select(0, context.indices(&places));
+        let pixels = context.pixels_at(&places)?;
+        let grid = grid(&pixels, d_patch);
+        let draws = context.draws(self.name(), Modality::Image, &places);
+        let hidden = draws.into_iter().map(|mut draw| self.mask.draw(grid, &mut draw)).collect::<Vec<_>>();
+        let masked = hidden.iter().flatten().enumerate().filter(|(_, hidden)| **hidden);
+        let masked = masked.map(|(place, _)| place).collect::<Vec<_>>();
+        if masked.is_empty() {
+            return None;
         }
-        let [batch, height, width, channels] = pixels.dims();
-        let d_patch = head.weight.dims()[1];
-        let side = (d_patch / channels).isqrt();
-        let (rows, columns) = (height / side, width / side);
-        let mut draw = context.draw(self.name());
-        let n_masked = ((rows * columns) as f32 * MASKED).round() as usize;
-        let mut visible = vec![1.0f32; batch * rows * columns];
-        let mut masked = Vec::with_capacity(batch * n_masked);
-        for row in 0..batch {
-            for patch in draw.choose(rows * columns, n_masked) {
-                visible[row * rows * columns + patch] = 0.0;
-                masked.push(row * rows * columns + patch);
-            }
-        }
-        let device = context.device();
-        let visible =
-            Tensor::<6>::from_data(TensorData::new(visible, [batch, rows, 1, columns, 1, 1]), device);
-        let seen = pixels.clone().reshape([batch, rows, side, columns, side, channels]) * visible;
-        let input = ImageInput { pixels: seen.reshape([batch, height, width, channels]) };
-        let fused = context.fuse(&[context.model.encode_image(&input), text]);
-        let span = fused.span(Segment::Encoded(Modality::Image))?;
-        let [_, n_tokens, d_model] = span.dims();
-        let masked = context.indices(&masked);
-        let predicted = head.forward(span.reshape([batch * n_tokens, d_model]).select(0, masked.clone()));
-        let patches = ops::unfold(pixels, [side, side], [side, side], [0, 0]);
-        let target = normalised(patches.reshape([batch * n_tokens, d_patch]).select(0, masked));
-        Some((predicted - target).powi_scalar(2).mean())
+        let pictures = BlankedPictures::new(pixels, d_patch, &hidden);
+        let fused = context.fuse(&[context.model.encode_image(&pictures.input), text]);
+        pictures.error(context, &fused, &masked, PatchTargets::OF_DRAWINGS)
     }
 }
 
-/// Rows of zero mean and unit variance.
-fn normalised(patches: Tensor<2>) -> Tensor<2> {
-    let centred = patches.clone() - patches.mean_dim(1);
-    let variance = centred.clone().powi_scalar(2).mean_dim(1);
-    centred / (variance + VARIANCE_FLOOR).sqrt()
+/// Patches that training leaves out can be predicted from nothing.
+pub(super) fn lacks_patches(model: &ModelConfig) -> Option<String> {
+    let leaves_out = model.vision.as_ref().is_some_and(|vision| vision.leaves_tokens_out());
+    let dropped =
+        leaves_out.then(|| "without patch_dropout, as it predicts patches that would be left out".to_owned());
+    dropped.or_else(|| lacks_tokens(model, Modality::Image))
 }

@@ -1,26 +1,43 @@
-//! Masked text, with the picture or the sound that it belongs to in view.
+//! Masked text, by itself or with the picture or the sound that it belongs to in view.
 
 use burn::prelude::*;
-use triptych_datasets::batch::TextBatch;
-use triptych_encoders::layers::ops;
-use triptych_encoders::{Modality, TextInput};
-use triptych_fusion::sequence::Segment;
+use serde::{Deserialize, Serialize};
+use triptych_datasets::draw::Draw;
+use triptych_encoders::Modality;
 
-use super::caption::with_texts;
-use super::{Objective, OptionError, Options, PAD_ID, StepContext, without_options};
+use super::hidden_text::HiddenText;
+use super::options::{self, OptionError, Options};
+use super::{Objective, StepContext, TokenIds};
 
-/// Share of a text's tokens to predict; at least one of each text.
-const MASKED: f32 = 0.15;
-/// Of these, the shares that a mask and a random token replace; the rest stay (Devlin et al. 2019, section 3.1).
+/// Of the tokens to predict, the shares that a mask and a random token replace; the rest stay (Devlin et al. 2019, section 3.1).
 const REPLACED_BY_MASK: f32 = 0.8;
 const REPLACED_AT_RANDOM: f32 = 0.1;
+
+/// What a config may set of it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct TextMask {
+    /// Share of a text's tokens to predict; at least one of each text (0.15 in Devlin et al. 2019).
+    masked: f64,
+}
+
+const DEFAULTS: TextMask = TextMask { masked: 0.15 };
+
+/// Texts alone.
+pub(super) const ALONE: MaskedText = MaskedText {
+    name: "masked_text",
+    about: "masked tokens of a text (BERT)",
+    needs: &[Modality::Text],
+    given: None,
+    mask: DEFAULTS,
+};
 
 /// Texts whose picture is seen.
 pub(super) const GIVEN_IMAGE: MaskedText = MaskedText {
     name: "masked_text_given_image",
     about: "masked tokens of a text beside its picture",
     needs: &[Modality::Image, Modality::Text],
-    given: Modality::Image,
+    given: Some(Modality::Image),
+    mask: DEFAULTS,
 };
 
 /// Texts whose sound is heard.
@@ -28,7 +45,8 @@ pub(super) const GIVEN_AUDIO: MaskedText = MaskedText {
     name: "masked_text_given_audio",
     about: "masked tokens of a text beside its sound",
     needs: &[Modality::Audio, Modality::Text],
-    given: Modality::Audio,
+    given: Some(Modality::Audio),
+    mask: DEFAULTS,
 };
 
 /// See the module's documentation.
@@ -37,7 +55,8 @@ pub(super) struct MaskedText {
     name: &'static str,
     about: &'static str,
     needs: &'static [Modality],
-    given: Modality,
+    given: Option<Modality>,
+    mask: TextMask,
 }
 
 impl Objective for MaskedText {
@@ -53,50 +72,100 @@ impl Objective for MaskedText {
         self.needs
     }
 
+    fn options(&self) -> Options {
+        options::table(&self.mask)
+    }
+
     fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError> {
-        without_options(given)?;
-        Ok(Box::new(*self))
+        let mask: TextMask = options::given(&self.mask, given)?;
+        options::check_share("masked", mask.masked)?;
+        Ok(Box::new(Self { mask, ..*self }))
     }
 
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>> {
-        let (given, texts, _) = with_texts(context, self.given)?;
-        let n_tokens = texts.iter().map(Vec::len).max().filter(|&longest| longest > 0)?;
-        let (mut ids, mut targets, mut places, mut lengths) = (vec![], vec![], vec![], vec![]);
-        let mut draw = context.draw(self.name);
-        for (row, text) in texts.iter().enumerate() {
-            let mut masked = text.clone();
-            let n_masked = ((text.len() as f32 * MASKED).round() as usize).clamp(1, text.len().max(1));
-            for _ in 0..n_masked.min(text.len()) {
-                let place = draw.below(text.len());
-                // drawn twice: the first replacement stands
-                if masked[place] != text[place] || places.contains(&(row * n_tokens + place)) {
-                    continue;
-                }
-                let fate = draw.uniform();
-                if fate < REPLACED_BY_MASK {
-                    masked[place] = context.token_ids.mask;
-                } else if fate < REPLACED_BY_MASK + REPLACED_AT_RANDOM {
-                    let first = context.token_ids.first_ordinary;
-                    masked[place] = first + draw.below(context.token_ids.n_vocab - first as usize) as u32;
-                }
-                places.push(row * n_tokens + place);
-                targets.push(i64::from(text[place]));
+        let mut inputs = Vec::new();
+        let places = match self.given {
+            Some(given) => {
+                let [given_places, places] = context.paired(given, Modality::Text)?;
+                inputs.push(context.encoded_at(given, &given_places)?);
+                places
             }
-            lengths.push(masked.len());
-            masked.resize(n_tokens, PAD_ID);
-            ids.extend(masked);
+            None => (0..context.text_batch()?.rows.len()).collect(),
+        };
+        let texts = context.texts_at(&places)?;
+        if texts.iter().all(Vec::is_empty) {
+            return None;
         }
-        let batch = TextBatch { rows: (0..texts.len()).collect(), ids, lengths, n_tokens };
-        let text = context.model.encode_text(&TextInput::new(&batch, context.device()));
-        let fused = context.fuse(&[given, text]);
-        let span = fused.span(Segment::Encoded(Modality::Text))?;
-        let [batch, n_tokens, d_model] = span.dims();
-        let predicted = span.reshape([batch * n_tokens, d_model]).select(0, context.indices(&places));
-        let n = targets.len();
-        let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [n]), context.device());
-        let weight = Tensor::<1>::ones([n], context.device());
-        (n > 0).then(|| {
-            ops::cross_entropy(context.model.backbone.vocabulary_logits(predicted), targets, weight, 0.0)
-        })
+        let draws = context.draws(self.name, Modality::Text, &places);
+        let masked = texts
+            .iter()
+            .zip(draws)
+            .map(|(text, mut draw)| self.mask.apply(text, &context.token_ids, &mut draw));
+        let (seen, counted): (Vec<_>, Vec<_>) = masked.unzip();
+        let hidden = HiddenText::new(&texts, seen, &counted, context.device());
+        inputs.push(context.model.encode_text(&hidden.input));
+        let fused = context.fuse(&inputs);
+        hidden.error(context, &fused)
+    }
+}
+
+impl TextMask {
+    /// The text with replaced tokens, and which places are to be predicted.
+    fn apply(&self, text: &[u32], ids: &TokenIds, draw: &mut Draw) -> (Vec<u32>, Vec<usize>) {
+        let n_masked = ((text.len() as f64 * self.masked).round() as usize).max(1);
+        let mut places = draw.choose(text.len(), n_masked);
+        places.sort_unstable();
+        let mut seen = text.to_vec();
+        for &place in &places {
+            let fate = draw.uniform();
+            if fate < REPLACED_BY_MASK {
+                seen[place] = ids.mask;
+            } else if fate < REPLACED_BY_MASK + REPLACED_AT_RANDOM {
+                let first = ids.first_ordinary;
+                seen[place] = first + draw.below((ids.n_vocab - first as usize).max(1)) as u32;
+            }
+        }
+        (seen, places)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: TokenIds = TokenIds { begin: 1, end: 2, mask: 3, n_vocab: 1000, first_ordinary: 5 };
+
+    #[test]
+    fn of_a_hundred_tokens_fifteen_are_predicted_and_most_of_them_masked() {
+        let text = (100..200).collect::<Vec<u32>>();
+        let (mut n_masked, mut n_kept, mut n_other) = (0, 0, 0);
+        for seed in 0..400 {
+            let (seen, places) = DEFAULTS.apply(&text, &IDS, &mut Draw::new(seed, 0, "", ""));
+            assert_eq!(places.len(), 15);
+            for place in 0..100 {
+                let is_counted = places.contains(&place);
+                assert!(is_counted || seen[place] == text[place]);
+                match seen[place] {
+                    id if id == IDS.mask => n_masked += 1,
+                    id if id == text[place] => n_kept += usize::from(is_counted),
+                    id => {
+                        assert!((5..1000).contains(&id));
+                        n_other += 1;
+                    }
+                }
+            }
+        }
+        // of 6000, give or take four deviations
+        assert!((4676..=4924).contains(&n_masked), "{n_masked} masked");
+        assert!((500..=700).contains(&n_kept) && (500..=700).contains(&n_other), "{n_kept}, {n_other}");
+    }
+
+    #[test]
+    fn every_text_has_one_to_predict_but_an_empty_one() {
+        let n_counted = |n: usize| {
+            let text = vec![7; n];
+            DEFAULTS.apply(&text, &IDS, &mut Draw::new(1, 0, "", "")).1.len()
+        };
+        assert_eq!([0, 1, 3, 9, 10, 20].map(n_counted), [0, 1, 1, 1, 2, 3]);
     }
 }

@@ -1,9 +1,11 @@
 //! Training objectives. Each is one file and one line of [`OBJECTIVES`]; they combine freely, each over the
 //! modalities that it needs.
 
+mod blanking;
 mod caption;
 mod companions;
 mod compared;
+mod consistency;
 mod context;
 mod contrastive;
 mod ctc;
@@ -13,34 +15,49 @@ mod distillation;
 mod embeddings;
 mod gradients;
 mod hard_negatives;
+mod hidden_text;
+mod hybrid;
+mod joint_masking;
 mod linearised;
 mod masked_audio;
+mod masked_audio_codes;
+mod masked_autoencoder;
 mod masked_image;
 mod masked_text;
+pub mod masks;
 mod matching;
 mod momentum;
 mod options;
+mod patch_targets;
 mod pieces;
+mod quantizer;
 mod sigmoid;
 mod step;
 mod taught;
+mod text_generation;
 
 use burn::prelude::*;
 pub use companions::{Companions, Entries, Momentum, Queue};
+pub use consistency::{consistent_ctc, disagreement};
 pub use context::{PAD_ID, StepContext, TokenIds};
 pub use contrastive::{info_nce, info_nce_towards};
+pub use ctc::mean_ctc;
 pub use distillation::{FeatureDistance, contrastive_distillation, feature_distillation, token_distillation};
 pub use gradients::GradientTable;
 pub use hard_negatives::negative_probabilities;
+pub use hybrid::hybrid;
 pub use linearised::Linearised;
 pub use matching::matching_loss;
 pub use momentum::momentum_contrast;
 pub use options::{OptionError, Options};
+pub use patch_targets::PatchTargets;
+pub use quantizer::RandomQuantizer;
 pub use sigmoid::sigmoid_contrast;
 pub use step::{StepGradients, StepInputs, differentiate};
 use triptych_encoders::Modality;
 
 use crate::heads::pair::Pair;
+use crate::model::ModelConfig;
 
 /// What an objective cannot do without, beside modalities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +124,12 @@ pub trait Objective: Send + Sync {
     /// An option that it does not have, and a value that makes no sense.
     fn with(&self, given: &Options) -> Result<Box<dyn Objective>, OptionError>;
 
+    /// What a model of this config lacks for it with its options, in words that go on from "the model must be"; `None` where
+    /// nothing is missing. The encoders of the modalities that it needs are not asked for here.
+    fn lacks(&self, _: &ModelConfig) -> Option<String> {
+        None
+    }
+
     /// The loss, one value; `None` when the batch has too few rows with all the modalities needed.
     fn loss(&self, context: &StepContext<'_>) -> Option<Tensor<1>>;
 }
@@ -118,11 +141,19 @@ pub static OBJECTIVES: &[&dyn Objective] = &[
     &contrastive::IMAGE_AUDIO,
     &caption::CAPTION,
     &caption::TRANSCRIPT,
-    &ctc::Ctc,
+    &hybrid::HYBRID,
+    &text_generation::TEXT_GENERATION,
+    &ctc::CTC,
+    &masked_text::ALONE,
     &masked_text::GIVEN_IMAGE,
     &masked_text::GIVEN_AUDIO,
-    &masked_image::MaskedImage,
-    &masked_audio::MaskedAudio,
+    &masked_image::MASKED_IMAGE,
+    &masked_autoencoder::MASKED_AUTOENCODER,
+    &masked_audio::MASKED_AUDIO,
+    &masked_audio_codes::MASKED_AUDIO_CODES,
+    &joint_masking::IMAGE_TEXT,
+    &joint_masking::AUDIO_TEXT,
+    &joint_masking::ALL,
     &sigmoid::IMAGE_TEXT,
     &sigmoid::AUDIO_TEXT,
     &sigmoid::IMAGE_AUDIO,
@@ -142,6 +173,13 @@ pub static OBJECTIVES: &[&dyn Objective] = &[
 /// The objective of that name.
 pub fn find(name: &str) -> Option<&'static dyn Objective> {
     OBJECTIVES.iter().copied().find(|objective| objective.name() == name)
+}
+
+/// What a model lacks whose backbone resamples a modality, for an objective that reads all of its tokens.
+fn lacks_tokens(model: &ModelConfig, modality: Modality) -> Option<String> {
+    let is_resampled = model.fusion.resample.of(modality).is_some();
+    let name = modality.name();
+    is_resampled.then(|| format!("without `model.fusion.resample.{name}`, as it reads every token of {name}"))
 }
 
 /// An objective that has no options is given none.

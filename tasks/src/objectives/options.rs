@@ -56,6 +56,18 @@ pub(super) fn given<T: Serialize + DeserializeOwned>(
     serde_json::from_value(Value::Object(table)).map_err(|error| OptionError::new("", error.to_string()))
 }
 
+/// Checks a share of which neither nothing nor all makes sense.
+pub(super) fn check_share(option: &str, share: f64) -> Result<(), OptionError> {
+    let is_part = share > 0.0 && share < 1.0;
+    if is_part { Ok(()) } else { Err(OptionError::new(option, "above 0 and below 1")) }
+}
+
+/// Checks the share of a target that all classes get alike.
+pub(super) fn check_label_smoothing(share: f64) -> Result<(), OptionError> {
+    let is_possible = (0.0..1.0).contains(&share);
+    if is_possible { Ok(()) } else { Err(OptionError::new("label_smoothing", "at least 0 and below 1")) }
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;

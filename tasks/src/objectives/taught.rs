@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use triptych_encoders::Modality;
 use triptych_fusion::sequence::Segment;
 
-use super::caption::{Written, write};
+use super::caption::{Written, shared_transcript, write};
 use super::compared::{Compared, compared, mean};
 use super::distillation::{
     FeatureDistance, contrastive_distillation, feature_distillation, token_distillation,
@@ -229,9 +229,10 @@ impl Tokens {
     /// -> `[batch, n_tokens, n_vocab]`, `[batch, n_tokens]`
     fn logits(&self, context: &StepContext<'_>) -> Option<(Tensor<3>, Tensor<2, Bool>)> {
         let source = self.needs[0];
-        let compute = || write(context, source);
-        let written = if source == Modality::Audio { context.transcript(compute) } else { compute() };
-        let Written { fused, .. } = written?;
+        let Written { fused, .. } = match source {
+            Modality::Audio => shared_transcript(context)?,
+            _ => write(context, source, self.name, 0.0)?,
+        };
         let tokens = fused.span(Segment::Causal)?;
         let [batch, n_tokens, d_model] = tokens.dims();
         let logits = context.model.backbone.vocabulary_logits(tokens.reshape([batch * n_tokens, d_model]));

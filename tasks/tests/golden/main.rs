@@ -1,10 +1,11 @@
 //! The metrics against jiwer, pycocoevalcap, sacrebleu, CLIP_benchmark, scikit-learn and Whisper's normalisers,
-//! InfoNCE against open_clip's, the other objectives on pairs against PyTorch's autograd, CTC decoding against kenlm and pyctcdecode, logits and Whisper's decoding against transformers and openai-whisper: the scripts beside this made the values.
+//! InfoNCE against open_clip's, other objectives against PyTorch and its autograd, CTC decoding against kenlm and pyctcdecode, logits and Whisper's decoding against transformers and openai-whisper: the scripts beside this made the values.
 
 mod captions;
 mod contrastive;
 mod ctc;
 mod logits;
+mod objectives;
 mod pairs;
 mod retrieval;
 mod scores;

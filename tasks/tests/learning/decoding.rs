@@ -6,8 +6,8 @@ use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::{Modality, TextInput, TokenSequence};
 use triptych_fusion::backbone::{Backbone, BackboneConfig};
 use triptych_fusion::sequence::Segment;
-use triptych_tasks::decode::Decoded;
-use triptych_tasks::decode::causal::{Marks, search};
+use triptych_tasks::decode::causal::{Marks, Writer, search};
+use triptych_tasks::decode::{BeamSearch, Decoded, ctc};
 
 use crate::parameters;
 
@@ -168,6 +168,46 @@ fn a_beam_for_every_text_finds_the_likeliest_of_all_texts() {
         n_beaten += usize::from(log_probability(&greedy) + TOLERANCE < log_probability(&found));
     }
     assert!(n_beaten > 0, "greedy search is never beaten: the models are too easy");
+}
+
+#[test]
+fn a_joint_search_finds_what_attention_and_ctc_like_best_together() {
+    let (n_causal, weight) = (3, 0.4);
+    let texts = [vec![]].into_iter().chain(ordinary().map(|id| vec![id]));
+    let texts = texts.chain(ordinary().flat_map(|a| ordinary().map(move |b| vec![a, b]))).collect::<Vec<_>>();
+    assert_eq!(texts.len(), 1 + 3 + 9);
+    let mut n_changed = 0;
+    for seed in 1..9 {
+        let backbone = backbone(n_causal, seed);
+        let sound = sounds(&rows());
+        let labels = (0..rows().len()).map(|row| {
+            let logits =
+                (0..4 * N_VOCAB).map(|place| ((row * 37 + place + seed as usize) as f32 * 1.9).sin() * 3.0);
+            let logits = TensorData::new(logits.collect::<Vec<_>>(), [1, 4, N_VOCAB]);
+            ctc::log_probabilities(Tensor::from_data(logits, &Device::flex()), &[4]).remove(0)
+        });
+        let labels = labels.collect::<Vec<_>>();
+        let frames =
+            labels.iter().map(|labels| ctc::Frames::new(labels, N_VOCAB).unwrap()).collect::<Vec<_>>();
+        let marks = marks();
+        let writer = Writer::new(&backbone, &marks, None).unwrap();
+        let beams = BeamSearch::new(texts.len());
+        let found = writer.search_jointly(std::slice::from_ref(&sound), &frames, weight, &beams).unwrap();
+        let attention = writer.search(std::slice::from_ref(&sound), &beams).unwrap();
+        for (row, (found, attention)) in rows().into_iter().zip(found.into_iter().zip(attention)) {
+            let scorer = ctc::PrefixScorer::new(&frames[row.0], 0).unwrap();
+            let score = |ids: &Vec<u32>| {
+                let by_attention = confidence(&backbone, &sounds(&[row]), ids) * (ids.len() + 1) as f32;
+                let state = ids.iter().fold(scorer.begin(), |state, &id| scorer.extend(&state, id));
+                (1.0 - weight) * f64::from(by_attention) + weight * scorer.end(&state)
+            };
+            let best = texts.iter().max_by(|a, b| score(a).total_cmp(&score(b))).expect("there are texts");
+            assert_eq!(&found[0].ids, best, "row {}, seed {seed}", row.0);
+            assert!((found[0].log_probability - score(best)).abs() < 1e-3);
+            n_changed += usize::from(found[0].ids != attention[0].ids);
+        }
+    }
+    assert!(n_changed > 5, "CTC changes {n_changed} of 48 texts");
 }
 
 #[test]

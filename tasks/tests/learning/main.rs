@@ -5,9 +5,12 @@ mod adam;
 mod config;
 mod decoding;
 mod fixture;
+mod fusion;
+mod gradients;
 mod masking;
 mod model;
 mod objectives;
+mod options;
 #[path = "../../../encoders/tests/conformance/parameters.rs"]
 mod parameters;
 mod pieces;

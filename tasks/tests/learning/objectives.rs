@@ -23,6 +23,10 @@ fn goal(objective: &dyn Objective) -> f32 {
         "masked_audio" => 0.6,
         // negatives are drawn anew as the embeddings change
         "matching_image_text" | "matching_audio_text" => 0.6,
+        // three quarters of a picture are not even there
+        "masked_autoencoder" => 0.6,
+        // with nothing else in view, the first tokens of twelve texts are twelve guesses: 2.5 of each text's 4 or 5 tokens
+        "text_generation" => 0.25,
         _ => 0.2,
     }
 }
@@ -70,7 +74,7 @@ fn a_loss_is_decided_by_seed_and_step() {
         };
         let name = objective.name();
         assert!(run((1, 1)) == run((1, 1)), "{name}: another loss at the same step");
-        let is_drawn = name.starts_with("masked") || name.starts_with("matching");
+        let is_drawn = ["masked", "joint", "matching"].iter().any(|drawn| name.starts_with(drawn));
         assert_eq!(run((1, 1)) != run((1, 2)), is_drawn, "{name} at another step");
         assert_eq!(run((1, 1)) != run((2, 1)), is_drawn, "{name} with another seed");
     }

@@ -10,6 +10,24 @@ use crate::corpora::ImportError;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 const UTF_16_BOMS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 
+/// A text behind its byte order mark, if it has one.
+///
+/// # Errors
+/// What reading gives, and a text in UTF-16.
+pub(crate) fn without_mark<R: Read>(reader: R) -> io::Result<BufReader<R>> {
+    let mut reader = BufReader::with_capacity(1 << 16, reader);
+    let start = reader.fill_buf()?;
+    if UTF_16_BOMS.iter().any(|mark| start.starts_with(mark)) {
+        return Err(io::Error::other(
+            "expected UTF-8, got UTF-16: convert it, with `iconv -f UTF-16 -t UTF-8`",
+        ));
+    }
+    if start.starts_with(BOM) {
+        reader.consume(BOM.len());
+    }
+    Ok(reader)
+}
+
 /// The lines of a file, without their endings, each with its number from 1.
 pub(crate) struct Lines {
     file: String,
@@ -46,17 +64,8 @@ impl Lines {
     /// # Errors
     /// What reading gives, and a text in UTF-16.
     pub(crate) fn new(file: &str, reader: impl Read + 'static, max_bytes: u64) -> io::Result<Self> {
-        let mut reader = BufReader::with_capacity(1 << 16, reader);
-        let start = reader.fill_buf()?;
-        if UTF_16_BOMS.iter().any(|mark| start.starts_with(mark)) {
-            return Err(io::Error::other(
-                "expected UTF-8, got UTF-16: convert it, with `iconv -f UTF-16 -t UTF-8`",
-            ));
-        }
-        if start.starts_with(BOM) {
-            reader.consume(BOM.len());
-        }
-        Ok(Self { file: file.to_owned(), reader: Box::new(reader), line: 0, max_bytes, is_over: false })
+        let reader = Box::new(without_mark(reader)?);
+        Ok(Self { file: file.to_owned(), reader, line: 0, max_bytes, is_over: false })
     }
 
     fn read(&mut self) -> io::Result<Option<Result<String, String>>> {

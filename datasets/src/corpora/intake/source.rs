@@ -73,6 +73,12 @@ impl Source {
             .map(|name| (*name).to_owned())
     }
 
+    /// The first of these relative paths where anything is, or that may not be looked at: reading it tells why, where
+    /// [`Source::first_file`] would pass over it in silence.
+    pub(crate) fn first_claimed(&self, names: &[&str]) -> Option<String> {
+        names.iter().find(|name| !matches!(self.locate(name), Ok(None))).map(|name| (*name).to_owned())
+    }
+
     /// Whether a relative path is a folder of the source.
     pub(crate) fn has_folder(&self, name: &str) -> bool {
         self.path(name).is_ok_and(|path| path.is_dir())
@@ -101,6 +107,11 @@ impl Source {
     /// # Errors
     /// In words: a path that is absolute, has `..` in it, does not exist, or leads out through a link.
     pub(crate) fn path(&self, relative: &str) -> Result<PathBuf, String> {
+        self.locate(relative)?.ok_or_else(|| format!("expected the file {relative:?}, there is none"))
+    }
+
+    /// As [`Source::path`]; none where nothing is.
+    fn locate(&self, relative: &str) -> Result<Option<PathBuf>, String> {
         let inside = Path::new(relative);
         if relative.is_empty() || relative.contains('\0') {
             return Err("expected the path of a file, got an empty one".to_owned());
@@ -109,16 +120,21 @@ impl Source {
         if !inside.components().all(is_plain) {
             return Err(format!("expected a path inside the source, without `..`, got {relative:?}"));
         }
-        let path = self.root.join(inside).canonicalize().map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => format!("expected the file {relative:?}, there is none"),
-            _ => format!("cannot open {relative:?}: {e}"),
-        })?;
+        let path = match self.root.join(inside).canonicalize() {
+            Ok(path) => path,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                let is_link = self.root.join(inside).is_symlink();
+                let told = format!("expected a file, {relative:?} is a link to something that is not there");
+                return if is_link { Err(told) } else { Ok(None) };
+            }
+            Err(e) => return Err(format!("cannot open {relative:?}: {e}")),
+        };
         if !path.starts_with(&self.root) {
             return Err(format!(
                 "expected a file inside the source, {relative:?} is a link that leads out of it"
             ));
         }
-        Ok(path)
+        Ok(Some(path))
     }
 
     /// Opens a file of the source. What is no plain file (a pipe, a device) is never opened.
@@ -302,13 +318,20 @@ mod tests {
         symlink("..", inside.join("sub/loop")).expect("links work here");
         symlink(dir.path(), inside.join("up")).expect("links work here");
         let source = Source::open(&inside).expect("it is a folder");
+        symlink("nothing", inside.join("dangling.txt")).expect("links work here");
         assert!(source.open_file("same.txt").is_ok());
+        assert!(source.open_file("dangling.txt").is_err_and(|e| e.contains("not there")));
+        let claimed = |name: &str| source.first_claimed(&["none.txt", name, "same.txt"]);
+        for name in ["a.txt", "out.txt", "dangling.txt", "../secret", "up/secret"] {
+            assert_eq!(claimed(name).as_deref(), Some(name));
+        }
+        assert_eq!(source.first_file(&["out.txt", "dangling.txt", "same.txt"]).as_deref(), Some("same.txt"));
         assert!(source.open_file("out.txt").is_err_and(|e| e.contains("leads out")));
         assert!(source.open_file("up/secret").is_err());
         assert!(source.open_file("sub").is_err_and(|e| e.contains("plain file")));
         let (files, failures): (Vec<_>, Vec<_>) = source.walk("").partition(Result::is_ok);
         let files: Vec<String> = files.into_iter().filter_map(Result::ok).collect();
         assert_eq!(files, ["a.txt", "same.txt"]);
-        assert_eq!(failures.len(), 3);
+        assert_eq!(failures.len(), 4);
     }
 }

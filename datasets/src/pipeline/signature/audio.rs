@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Packed;
+use super::spill::Record;
 use crate::audio::LogMel;
 
 /// Mel bands up to 8 kHz, of which the lower ones are used: up to some 4 kHz, which every codec and telephone keeps.
@@ -117,5 +118,25 @@ impl SoundSignature {
             *word = bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
         }
         words
+    }
+}
+
+impl Record for SoundSignature {
+    const N_BYTES: usize = 64 + 4 + N_BANDS;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.words().iter().flat_map(|word| word.to_le_bytes()));
+        out.extend(self.loud_s.to_le_bytes());
+        out.extend(&self.shares.0);
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        let (bits, rest) = bytes.split_first_chunk().unwrap_or((&[0; 64], bytes));
+        let (loud_s, shares) = rest.split_first_chunk().unwrap_or((&[0; 4], rest));
+        Self {
+            bits: Packed(bits.to_vec()),
+            loud_s: f32::from_le_bytes(*loud_s),
+            shares: Packed(shares.to_vec()),
+        }
     }
 }

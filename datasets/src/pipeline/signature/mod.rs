@@ -1,8 +1,10 @@
 //! What is compared in place of pictures, sounds and texts, to find those that are nearly the same.
 
 mod audio;
+mod bands;
 mod image;
 mod near;
+mod spill;
 mod text;
 
 use base64::Engine;
@@ -10,8 +12,10 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub(crate) use audio::{SoundHasher, SoundSignature};
+pub(crate) use bands::near_leaders;
 pub(crate) use image::PictureSignature;
-pub(crate) use near::{BandIndex, BitIndex};
+pub(crate) use near::BitIndex;
+pub(crate) use spill::{Record, SpillWriter};
 pub(crate) use text::{TextHasher, TextSignature};
 
 /// The signatures of a sample; they live from one stage to the next.

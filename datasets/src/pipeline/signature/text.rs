@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Packed;
+use super::spill::Record;
 use crate::draw::Draw;
 use crate::text::normalise;
 
@@ -10,6 +11,7 @@ use crate::text::normalise;
 pub(crate) const N_HASHES: usize = 128;
 /// Four values a band: pairs of similarity 0.5 meet in one of the 32 bands with probability 0.87, of 0.8 with 1 - 5e-8.
 const ROWS_A_BAND: usize = 4;
+pub(super) const N_BANDS: usize = N_HASHES / ROWS_A_BAND;
 const SHINGLE_CHARACTERS: usize = 5;
 
 /// # Reference
@@ -78,7 +80,23 @@ impl TextSignature {
     }
 
     /// A key a band; texts that share one are candidates.
-    pub(crate) fn bands(&self) -> impl Iterator<Item = u64> + '_ {
-        self.minima.0.chunks_exact(4 * ROWS_A_BAND).map(first_64)
+    pub(super) fn bands(&self) -> impl Iterator<Item = u32> + '_ {
+        self.minima.0.chunks_exact(4 * ROWS_A_BAND).map(|rows| (first_64(rows) >> 32) as u32)
+    }
+}
+
+impl Record for TextSignature {
+    const N_BYTES: usize = 8 + 4 * N_HASHES;
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend(self.exact.to_le_bytes());
+        out.extend(&self.minima.0);
+    }
+
+    fn read(bytes: &[u8]) -> Self {
+        let (exact, minima) = bytes
+            .split_first_chunk::<8>()
+            .map_or((0, bytes), |(exact, rest)| (u64::from_le_bytes(*exact), rest));
+        Self { exact, minima: Packed(minima.to_vec()) }
     }
 }

@@ -6,8 +6,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::{AuditOptions, Findings};
-use crate::shard::{CorpusError, ENTRIES_FILE, Entry, FORMAT_VERSION, FileRecord, INDEX_FILE, Index};
-use crate::survey::repeats::key;
+use crate::shard::{
+    CorpusError, ENTRIES_FILE, Entry, FORMAT_VERSION, FileRecord, INDEX_FILE, Index, SeenKeys,
+};
 
 /// No entry is longer.
 const MAX_LINE_BYTES: u64 = 64 << 20;
@@ -142,7 +143,7 @@ pub(super) struct EntryGroups {
     n_read: u64,
     n_shards: usize,
     n_expected: Option<usize>,
-    ids: HashSet<u64>,
+    ids: SeenKeys,
     /// Shards whose entries were handed over.
     done: HashSet<usize>,
     pending: Option<Entry>,
@@ -171,7 +172,7 @@ impl EntryGroups {
             n_read: 0,
             n_shards,
             n_expected,
-            ids: HashSet::new(),
+            ids: SeenKeys::in_dir(&std::env::temp_dir()),
             done: HashSet::new(),
             pending: None,
             findings,
@@ -219,8 +220,17 @@ impl EntryGroups {
 
     fn makes_sense(&mut self, entry: &Entry, place: &str) -> bool {
         let id = Some(entry.id.as_str());
-        if !self.ids.insert(key(entry.id.as_bytes())) {
-            self.findings.add(id, None, format!("{place}: expected an identifier that no earlier line has"));
+        match self.ids.insert(&entry.id) {
+            Ok(true) => {}
+            Ok(false) => {
+                let problem = format!("{place}: expected an identifier that no earlier line has");
+                self.findings.add(id, None, problem);
+            }
+            Err(e) => {
+                let problem =
+                    format!("{place}: cannot tell whether it came before, the temporary folder fails: {e}");
+                self.findings.add(id, None, problem);
+            }
         }
         if entry.shard_idx >= self.n_shards {
             let (n_shards, got) = (self.n_shards, entry.shard_idx);

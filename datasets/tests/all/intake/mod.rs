@@ -1,5 +1,6 @@
 //! Importers: every layout as its publisher has it, and everything that can be wrong with one.
 
+mod bad;
 mod behaviour;
 mod hostile;
 mod layouts;

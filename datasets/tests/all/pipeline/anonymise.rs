@@ -15,7 +15,7 @@ fn anonymised(texts: &[String], stages: &str) -> (Vec<String>, String) {
     write_raw(dir.path(), texts.iter().enumerate().map(sample).collect());
     let made = run(&recipe(dir.path(), stages), &super::Options::default()).unwrap_or_else(|e| panic!("{e}"));
     let report = std::fs::read_to_string(dir.path().join("out/report.json")).expect("there is a report");
-    (made.corpus.entries().iter().map(|entry| entry.texts[0].clone()).collect(), report)
+    (super::opened(&made.corpus).entries().iter().map(|entry| entry.texts[0].clone()).collect(), report)
 }
 
 fn one(text: &str) -> String {
@@ -256,13 +256,13 @@ fn files_lose_what_they_say_besides_and_look_the_same() {
         triptych_datasets::image::decode(&image.bytes, &image.extension).ok()
     };
     for (idx, before) in samples.iter().enumerate() {
-        let after = made.corpus.read(idx).expect("it is there");
+        let after = super::opened(&made.corpus).read(idx).expect("it is there");
         assert_eq!(pixels(&after), pixels(before), "{}", after.id);
         for media in after.image.iter().chain(&after.audio) {
             assert!(!media.bytes.windows(6).any(|six| six == b"SECRET"), "{}", after.id);
         }
     }
-    let after = |idx: usize| made.corpus.read(idx).expect("it is there");
+    let after = |idx: usize| super::opened(&made.corpus).read(idx).expect("it is there");
     assert_eq!(pixels(&after(1)).map(|pixels| (pixels.width, pixels.height)), Some((20, 40)));
     assert_eq!(after(4).image, samples[4].image, "nothing was to be taken out");
     let tags = after(6).tags;

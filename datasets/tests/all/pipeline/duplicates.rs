@@ -177,7 +177,11 @@ fn across_splits_the_test_split_wins_and_captions_are_no_duplicates() {
     );
     let made = run(&recipe(dir.path(), "[deduplicate]\n"), &options()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(ids(&made.corpus), ["test", "other", "said-a", "said-b"]);
-    assert_eq!(made.corpus.entries()[0].texts, ["a thing", "another name"], "captions of its own split");
+    assert_eq!(
+        super::opened(&made.corpus).entries()[0].texts,
+        ["a thing", "another name"],
+        "captions of its own split"
+    );
     let ledger = ledger(&dir.path().join("out"));
     let reason = |id: &str| ledger.iter().find(|line| line.id == id).map(|line| line.reason.clone());
     assert_eq!(reason("train").as_deref(), Some("its picture is also in the test split, as \"test\""));

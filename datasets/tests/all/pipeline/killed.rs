@@ -7,10 +7,11 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use triptych_datasets::draw::Draw;
-use triptych_datasets::pipeline::{Event, MergeOptions, Options, merge, prepare};
-use triptych_datasets::shard::Corpus;
+use triptych_datasets::pipeline::{DeduplicateSettings, Event, MergeOptions, Options, merge, prepare};
+use triptych_datasets::sample::{Sample, Split};
+use triptych_datasets::shard::CorpusStream;
 
-use super::{options, recipe, run, write_raw};
+use super::{ledger, options, recipe, run, text_sample, write_raw};
 use crate::fixture::samples;
 
 const DIR: &str = "TRIPTYCH_TEST_PREPARE_DIR";
@@ -94,10 +95,60 @@ fn three_processes_prepare_slices_side_by_side() {
     let merged = merged.unwrap_or_else(|e| panic!("{e}"));
     merged.corpus.verify().expect("it was just written");
     let whole = run(&recipe(dir.path(), SLICE_STAGES), &options()).unwrap_or_else(|e| panic!("{e}"));
-    let sorted = |corpus: &Corpus| {
+    let sorted = |corpus: &CorpusStream| {
+        let corpus = super::opened(corpus);
         let mut rows: Vec<_> = corpus.entries().iter().map(|entry| (entry.id.clone(), entry.split)).collect();
         rows.sort();
         rows
     };
     assert_eq!(sorted(&merged.corpus), sorted(&whole.corpus));
+}
+
+#[test]
+fn duplicates_of_slices_that_processes_prepared_are_found_when_they_are_merged() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let text = |n: usize, name: &str, split, word: &str| {
+        let words: Vec<String> = (1..13).map(|k| ((n * 13 + k) * 104_729 % 999_983).to_string()).collect();
+        Sample {
+            split,
+            ..text_sample(&format!("{name}-{n}"), &format!("{word} there was {}", words.join(" ")))
+        }
+    };
+    let mut samples = Vec::new();
+    for n in 0..12 {
+        samples.push(text(n, "first", Split::Train, "once"));
+        samples.push(text(n, "edited", Split::Train, "Once,"));
+        samples.push(text(n, "changed", Split::Train, "twice"));
+        samples.push(text(n, "held", if n < 4 { Split::Test } else { Split::Train }, "once"));
+    }
+    write_raw(dir.path(), samples);
+    let whole = run(&recipe(dir.path(), "[deduplicate]\n"), &options()).unwrap_or_else(|e| panic!("{e}"));
+    let parts: Vec<_> = (0..3).map(|idx| dir.path().join(format!("part-{idx}"))).collect();
+    let slice =
+        |(idx, part): (usize, &std::path::PathBuf)| child(dir.path(), part, Some(&format!("{idx}/3")));
+    for mut child in parts.iter().enumerate().map(slice).collect::<Vec<Child>>() {
+        let stdout = child.stdout.take().expect("it is piped");
+        BufReader::new(stdout).lines().map_while(Result::ok).for_each(drop);
+        assert!(child.wait().expect("it ends").success());
+    }
+    let kept = |settings: Option<DeduplicateSettings>| {
+        let options = MergeOptions { deduplicate: settings, ..MergeOptions::default() };
+        let made = merge(&parts, &dir.path().join("merged"), &options).unwrap_or_else(|e| panic!("{e}"));
+        made.corpus.verify().expect("it was just written");
+        super::opened(&made.corpus).entries().to_vec()
+    };
+    let without = kept(None);
+    let with = kept(Some(DeduplicateSettings::default()));
+    assert!(with.len() < without.len(), "{} of {}", with.len(), without.len());
+    assert_eq!(with.len(), whole.corpus.len());
+    for n in 0..12 {
+        let same: Vec<_> = with.iter().filter(|entry| entry.id.ends_with(&format!("-{n}"))).collect();
+        assert_eq!(same.len(), 1, "{same:?}");
+        // it was there as a test sample
+        assert!(n >= 4 || same[0].split == Split::Test, "{same:?}");
+    }
+    let ledger = ledger(&dir.path().join("merged"));
+    assert_eq!(ledger.len(), without.len() - with.len(), "each that went is named");
+    assert!(ledger.iter().all(|line| !line.reason.is_empty()));
+    assert!(!dir.path().join("merged/.deduplicated").exists());
 }

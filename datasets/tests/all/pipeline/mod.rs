@@ -13,7 +13,7 @@ use std::path::Path;
 
 use triptych_datasets::pipeline::{Dropped, Options, PipelineError, Prepared, Recipe, prepare};
 use triptych_datasets::sample::{Media, Sample, Split};
-use triptych_datasets::shard::{Corpus, ShardWriter};
+use triptych_datasets::shard::{Corpus, CorpusStream, ShardWriter};
 
 /// The recipe in TOML of a corpus `raw` below a folder, with these stages.
 pub(super) fn recipe(dir: &Path, stages: &str) -> Recipe {
@@ -61,8 +61,13 @@ pub(super) fn audio_sample(id: &str, bytes: Vec<u8>, extension: &str, split: Spl
     Sample { audio, split, ..text_sample(id, &format!("sound {id}")) }
 }
 
-pub(super) fn ids(corpus: &Corpus) -> Vec<&str> {
-    corpus.entries().iter().map(|entry| entry.id.as_str()).collect()
+pub(super) fn ids(corpus: &CorpusStream) -> Vec<String> {
+    opened(corpus).entries().iter().map(|entry| entry.id.clone()).collect()
+}
+
+/// With its samples in memory.
+pub(super) fn opened(corpus: &CorpusStream) -> Corpus {
+    Corpus::open(corpus.dir()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 pub(super) fn ledger(dir: &Path) -> Vec<Dropped> {

@@ -16,7 +16,7 @@ const STAGES: &str = "seed = 2\n[normalise]\n[filter]\naudio_s = { max = 0.12 }\
 fn slice(recipe: &Recipe, dir: &std::path::Path, idx: u32, n: u32) -> Result<Corpus, PipelineError> {
     let out = dir.join(format!("part-{idx}"));
     let options = Options { out: Some(out), slice: format!("{idx}/{n}").parse().ok(), ..options() };
-    run(recipe, &options).map(|made| made.corpus)
+    run(recipe, &options).map(|made| super::opened(&made.corpus))
 }
 
 fn by_id(corpus: &Corpus) -> BTreeMap<String, Sample> {
@@ -43,8 +43,8 @@ fn slices_that_are_prepared_at_once_merge_to_what_one_process_prepares() {
     let merged =
         merge(&parts, &dir.path().join("merged"), &MergeOptions::default()).unwrap_or_else(|e| panic!("{e}"));
     merged.corpus.verify().expect("it was just written");
-    assert_eq!(by_id(&merged.corpus), by_id(&whole.corpus));
-    assert_eq!(merged.corpus.licences(), whole.corpus.licences());
+    assert_eq!(by_id(&super::opened(&merged.corpus)), by_id(&super::opened(&whole.corpus)));
+    assert_eq!(super::opened(&merged.corpus).licences(), super::opened(&whole.corpus).licences());
     assert_eq!(merged.report.splits, whole.report.splits);
     let totals = |stages: &[triptych_datasets::pipeline::StageReport]| {
         stages.iter().map(|stage| (stage.name.clone(), stage.n_in, stage.n_out)).collect::<Vec<_>>()
@@ -70,7 +70,9 @@ fn slices_that_are_prepared_at_once_merge_to_what_one_process_prepares() {
     refused(&[parts[0].clone(), parts[0].clone()], "another part is too");
     refused(&[], "at least one corpus");
     refused(&[dir.path().join("none")], "not a complete corpus");
-    assert!(merge(&parts[..2], &out, &MergeOptions { allows_missing: true, name: None }).is_ok());
+    assert!(
+        merge(&parts[..2], &out, &MergeOptions { allows_missing: true, ..MergeOptions::default() }).is_ok()
+    );
     assert!(merge(&parts, &parts[0], &MergeOptions::default()).is_err_and(|e| e.is_usage()));
 }
 
@@ -118,7 +120,7 @@ proptest! {
             );
             let out = dir.path().join(by.replace(['"', ':', ',', ' '], ""));
             let made = run(&recipe(dir.path(), &stages), &Options { out: Some(out), ..options() });
-            let corpus = made.unwrap_or_else(|e| panic!("{e}")).corpus;
+            let corpus = super::opened(&made.unwrap_or_else(|e| panic!("{e}")).corpus);
             let mut sides: BTreeMap<String, Split> = BTreeMap::new();
             for entry in corpus.entries() {
                 let mut values = Vec::new();
@@ -153,7 +155,7 @@ fn shares_are_met_and_nothing_moves_when_samples_are_added() {
     let again = Options { out: Some(dir.path().join("again")), ..Options::default() };
     let second = run(&recipe(dir.path(), stages), &again).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(ids(&first.corpus), ids(&second.corpus)[..3000]);
-    for (a, b) in first.corpus.entries().iter().zip(second.corpus.entries()) {
+    for (a, b) in super::opened(&first.corpus).entries().iter().zip(super::opened(&second.corpus).entries()) {
         assert_eq!(a.split, b.split, "{}", a.id);
     }
 }

@@ -71,7 +71,7 @@ fn hostile_samples_go_to_the_ledger_and_the_rest_goes_on() {
         recipe(dir.path(), "[decode]\nmax_audio_s = 2\n[normalise]\n[filter]\nimage_aspect = { max = 20 }\n");
     let made = run(&recipe, &options()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(ids(&made.corpus), ["good-image", "wrong-ending", "good-audio", "good-text"]);
-    let ending = made.corpus.read(1).expect("it is there").image.map(|image| image.extension);
+    let ending = super::opened(&made.corpus).read(1).expect("it is there").image.map(|image| image.extension);
     assert_eq!(ending.as_deref(), Some("png"));
     let ledger = ledger(&dir.path().join("out"));
     assert_eq!(ledger.len(), 12);
@@ -112,7 +112,7 @@ fn normalised_sound_is_16_khz_and_pictures_fit() {
     );
     let made = run(&recipe(dir.path(), "[normalise]\nimage_max_side = 100\n"), &options())
         .unwrap_or_else(|e| panic!("{e}"));
-    let read = |idx| made.corpus.read(idx).expect("it is there");
+    let read = |idx| super::opened(&made.corpus).read(idx).expect("it is there");
     let large = read(0).image.expect("it has one");
     let pixels = triptych_datasets::image::decode(&large.bytes, "png").expect("it is a picture");
     assert_eq!((pixels.width, pixels.height), (100, 67));
@@ -161,7 +161,7 @@ image_side = { min = 32 }
 "#;
     let made = run(&recipe(dir.path(), stages), &options()).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(ids(&made.corpus), ["english", "half", "spoken"]);
-    assert_eq!(made.corpus.entries()[1].texts, ["red apple"]);
+    assert_eq!(super::opened(&made.corpus).entries()[1].texts, ["red apple"]);
     let ledger = ledger(&dir.path().join("out"));
     let kinds: Vec<(&str, &str)> = ledger.iter().map(|line| (line.id.as_str(), line.kind.as_str())).collect();
     assert_eq!(
@@ -237,9 +237,10 @@ labels = { seen = "picture", heard = "noise" }
     let made = prepare(&recipe, &options(), Some(&FirstLetter), &|_| std::ops::ControlFlow::Continue(()));
     let made = made.unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(ids(&made.corpus), ["right", "heard", "text"]);
-    let kinds: Vec<&str> = made.corpus.entries().iter().map(|entry| entry.tags["kind"].as_str()).collect();
+    let corpus = super::opened(&made.corpus);
+    let kinds: Vec<&str> = corpus.entries().iter().map(|entry| entry.tags["kind"].as_str()).collect();
     assert_eq!(kinds, ["seen", "heard", "bare"]);
-    assert_eq!(made.corpus.entries()[2].tags.get("language").map(String::as_str), Some("en"));
+    assert_eq!(super::opened(&made.corpus).entries()[2].tags.get("language").map(String::as_str), Some("en"));
 }
 
 #[test]
@@ -302,5 +303,5 @@ fn media_of_a_sample_come_through_whole() {
     let made =
         run(&recipe(dir.path(), "[normalise]\n[anonymise]\n"), &options()).unwrap_or_else(|e| panic!("{e}"));
     made.corpus.verify().expect("it was just written");
-    assert_eq!(made.corpus.read(0).expect("it is there"), both);
+    assert_eq!(super::opened(&made.corpus).read(0).expect("it is there"), both);
 }

@@ -47,6 +47,7 @@ impl RelativeAttention {
             parameters: 2 * d_model as u64,
             flops: 2 * ((2 * n + n_distances) * n * d_model) as u64,
             kept: (n_heads * n * (n_distances + 3 * n) + 5 * n * d_model) as u64,
+            ..Cost::default()
         };
         cost::linear(n, d_model, 3 * d_model, true)
             + cost::linear(n_distances, d_model, d_model, false)

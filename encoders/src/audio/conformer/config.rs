@@ -23,6 +23,9 @@ pub struct ConformerConfig {
     /// Tokens that a depthwise convolution reads, an odd number; 31 for the paper's 32, whose ends do not match.
     #[serde(default = "paper_kernel")]
     pub kernel: usize,
+    /// Whether training keeps each block's input alone and computes the rest again in the backward pass (Chen et al. 2016).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_blocks: bool,
 }
 
 fn paper_kernel() -> usize {
@@ -40,7 +43,7 @@ impl Preset for ConformerConfig {
             "large" => [512, 17, 8],
             _ => return None,
         };
-        Some(Self { d_model, depth, n_heads, kernel: paper_kernel() })
+        Some(Self { d_model, depth, n_heads, kernel: paper_kernel(), checkpoint_blocks: false })
     }
 }
 
@@ -50,7 +53,7 @@ impl ConformerConfig {
 
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { d_model: 16, depth: 2, n_heads: 2, kernel: 5 }
+        Self { d_model: 16, depth: 2, n_heads: 2, kernel: 5, checkpoint_blocks: false }
     }
 
     /// Bands that the stem's map has left of `n_mels`.
@@ -63,7 +66,7 @@ impl ConformerConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, n_mels: usize, init: &mut Initializer) -> Result<Conformer, ConfigError> {
-        let Self { d_model, depth, n_heads, kernel } = *self;
+        let Self { d_model, depth, n_heads, kernel, checkpoint_blocks } = *self;
         if n_mels == 0 || d_model == 0 || n_heads == 0 || !d_model.is_multiple_of(n_heads) {
             return Err(ConfigError::new(format!(
                 "a Conformer needs mel bands and d_model divisible by n_heads, got n_mels {n_mels}, d_model {d_model}, \
@@ -85,6 +88,7 @@ impl ConformerConfig {
             second,
             projection: Linear::new(Self::n_bands(n_mels) * d_model, d_model, init),
             blocks: (0..depth).map(|_| Block::new(self, init)).collect(),
+            checkpoint_blocks,
         })
     }
 
@@ -99,11 +103,14 @@ impl ConformerConfig {
             cost::linear(n, n_taps * channels, d_model, true) + before_relu
         };
         let shape = [n_tokens, d_model];
+        let blocks = Block::cost(self, n_tokens).repeated(self.depth);
+        let blocks =
+            if self.checkpoint_blocks { blocks.checkpointed((n_tokens * d_model) as u64) } else { blocks };
         let parts = vec![
             CostTree::leaf("first", &[n_half, half_bands, d_model], convolution(n_half * half_bands, 1)),
             CostTree::leaf("second", &[n_tokens, n_bands, d_model], convolution(n_tokens * n_bands, d_model)),
             CostTree::leaf("projection", &shape, cost::linear(n_tokens, n_bands * d_model, d_model, true)),
-            Block::cost(self, n_tokens).repeated(self.depth),
+            blocks,
         ];
         CostTree::of("conformer", &shape, parts)
     }

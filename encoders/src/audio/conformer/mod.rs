@@ -6,6 +6,7 @@ mod config;
 
 use block::Block;
 use burn::module::Module;
+use burn::prelude::*;
 pub use config::ConformerConfig;
 
 use super::hidden_behind;
@@ -33,6 +34,7 @@ pub struct Conformer {
     second: Convolution,
     projection: Linear,
     blocks: Vec<Block>,
+    checkpoint_blocks: bool,
 }
 
 impl Conformer {
@@ -51,7 +53,16 @@ impl Conformer {
         let [_, n_tokens, n_bands, channels] = map.dims();
         let tokens = self.projection.forward(map.reshape([batch, n_tokens, n_bands * channels]));
         let is_pad = padding(&lengths, n_tokens, &device);
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, &is_pad));
+        let step = |tokens: Tensor<3>, block: &Block| {
+            if !self.checkpoint_blocks {
+                return block.forward(tokens, &is_pad);
+            }
+            let is_pad = is_pad.clone().without_autodiff();
+            ops::checkpointed(block, vec![tokens], move |block, inputs| {
+                block.forward(inputs[0].clone(), &is_pad)
+            })
+        };
+        let tokens = self.blocks.iter().fold(tokens, step);
         TokenSequence::new(tokens, is_pad, Modality::Audio)
     }
 

@@ -7,6 +7,7 @@
 mod activation;
 mod adamw;
 mod attention;
+mod checkpoint;
 mod cross_entropy;
 mod ctc;
 mod depthwise;
@@ -25,6 +26,7 @@ mod unfold;
 pub use activation::{Activation, activate};
 pub use adamw::{AdamHyper, adamw_step, ema_update, sum_of_squares};
 pub use attention::{AttentionMask, Packing, attention, cross_attention, pack, packed_attention, unpack};
+pub use checkpoint::{MAX_PARENTS, checkpointed};
 pub use cross_entropy::cross_entropy;
 pub use ctc::ctc_loss;
 pub use depthwise::depthwise_conv2d;

@@ -14,6 +14,9 @@ use crate::layers::norm::Norm;
 use crate::layers::ops;
 use crate::layers::rotary::Rotary;
 
+/// What attention's and the feed-forward's additions are multiplied by, where samples skip them.
+pub(super) type Paths = [Option<Tensor<3>>; 2];
+
 #[derive(Module, Debug)]
 pub(super) struct Block {
     attention_norm: Norm,
@@ -87,18 +90,34 @@ impl Block {
         around: &Surroundings,
         context_keys: Option<&Tensor<3>>,
     ) -> (Tensor<3>, Tensor<3>) {
+        self.forward_on_paths(tokens, around, context_keys, &self.draw_paths(around))
+    }
+
+    /// Which samples skip attention and which the feed-forward, in training.
+    pub(super) fn draw_paths(&self, around: &Surroundings) -> Paths {
+        [around.dropped(self.drop_path), around.dropped(self.drop_path)]
+    }
+
+    /// The same with what is random drawn before.
+    pub(super) fn forward_on_paths(
+        &self,
+        tokens: Tensor<3>,
+        around: &Surroundings,
+        context_keys: Option<&Tensor<3>>,
+        [attention_path, feed_forward_path]: &Paths,
+    ) -> (Tensor<3>, Tensor<3>) {
         let [_, _, d_model] = tokens.dims();
         let qkv = self.queries_keys_values(tokens.clone(), around.rotary.as_ref());
         let width = qkv.dims()[2];
         let key_value = qkv.clone().narrow(2, d_model, width - d_model);
         let attended = around.attend(self.for_every_head(qkv, d_model), self.n_heads);
-        let tokens = self.add_attention(tokens, attended, around);
+        let tokens = self.add_attention(tokens, attended, attention_path.as_ref());
         let tokens = match (&self.cross, context_keys) {
             (None, _) => tokens,
             (Some(cross), Some(keys)) => cross.forward_with_keys(tokens, keys, around, self.norm_first),
             (Some(cross), None) => cross.forward(tokens, around, self.norm_first),
         };
-        (self.add_feed_forward(tokens, around), key_value)
+        (self.add_feed_forward(tokens, around, feed_forward_path.as_ref()), key_value)
     }
 
     /// The keys and values of another sequence, for [`Self::forward_cached`]; none in blocks that attend to no other.
@@ -122,12 +141,12 @@ impl Block {
         *cache = Tensor::cat(vec![cache.clone(), qkv.narrow(2, d_model, width - d_model)], 1);
         let keys = self.for_every_head(cache.clone(), 0);
         let attended = ops::cross_attention(query, keys, self.n_heads, is_pad.cloned());
-        let token = self.add_attention(token, attended, around);
+        let token = self.add_attention(token, attended, None);
         let token = match (&self.cross, context_keys) {
             (Some(cross), Some(keys)) => cross.forward_with_keys(token, keys, around, self.norm_first),
             _ => token,
         };
-        self.add_feed_forward(token, around)
+        self.add_feed_forward(token, around, None)
     }
 
     fn queries_keys_values(&self, tokens: Tensor<3>, rotary: Option<&Rotary>) -> Tensor<3> {
@@ -165,40 +184,44 @@ impl Block {
         Tensor::cat(parts, 2)
     }
 
-    fn add_attention(&self, tokens: Tensor<3>, attended: Tensor<3>, around: &Surroundings) -> Tensor<3> {
-        let tokens = if self.attention_scale.is_none() && !around.drops(self.drop_path) {
+    fn add_attention(&self, tokens: Tensor<3>, attended: Tensor<3>, path: Option<&Tensor<3>>) -> Tensor<3> {
+        let tokens = if self.attention_scale.is_none() && path.is_none() {
             self.attention_out.forward_add(attended, tokens)
         } else {
-            self.add(tokens, self.attention_out.forward(attended), self.attention_scale.as_ref(), around)
+            add(tokens, self.attention_out.forward(attended), self.attention_scale.as_ref(), path)
         };
         if self.norm_first { tokens } else { self.attention_norm.forward(tokens) }
     }
 
-    fn add_feed_forward(&self, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
+    fn add_feed_forward(
+        &self,
+        tokens: Tensor<3>,
+        around: &Surroundings,
+        path: Option<&Tensor<3>>,
+    ) -> Tensor<3> {
         let input =
             if self.norm_first { self.feed_forward_norm.forward(tokens.clone()) } else { tokens.clone() };
         let hidden = match &self.experts {
             None => self.feed_forward.forward(input),
             Some(experts) => around.through(experts, &self.feed_forward, input),
         };
-        let tokens = self.add(tokens, hidden, self.feed_forward_scale.as_ref(), around);
+        let tokens = add(tokens, hidden, self.feed_forward_scale.as_ref(), path);
         if self.norm_first { tokens } else { self.feed_forward_norm.forward(tokens) }
     }
+}
 
-    fn add(
-        &self,
-        tokens: Tensor<3>,
-        branch: Tensor<3>,
-        scale: Option<&Param<Tensor<1>>>,
-        around: &Surroundings,
-    ) -> Tensor<3> {
-        let branch = match scale {
-            Some(scale) => branch * scale.val().unsqueeze::<3>(),
-            None => branch,
-        };
-        match around.dropped(self.drop_path) {
-            Some(factor) => tokens + branch * factor,
-            None => tokens + branch,
-        }
+fn add(
+    tokens: Tensor<3>,
+    branch: Tensor<3>,
+    scale: Option<&Param<Tensor<1>>>,
+    path: Option<&Tensor<3>>,
+) -> Tensor<3> {
+    let branch = match scale {
+        Some(scale) => branch * scale.val().unsqueeze::<3>(),
+        None => branch,
+    };
+    match path {
+        Some(factor) => tokens + branch * factor.clone(),
+        None => tokens + branch,
     }
 }

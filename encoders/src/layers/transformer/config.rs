@@ -25,6 +25,10 @@ pub struct TransformerConfig {
     /// Width of the feed-forward's hidden layer, in multiples of `d_model`; 4 since Vaswani et al. 2017.
     #[serde(default = "four")]
     pub mlp_ratio: usize,
+    /// Whether training keeps each block's input alone and computes the rest again in the backward pass (Chen et al. 2016):
+    /// a third more operations, and of what a block keeps in between one block's instead of all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_blocks: bool,
     /// How a block is built.
     #[serde(default, skip_serializing_if = "BlockConfig::is_default")]
     pub block: BlockConfig,
@@ -125,7 +129,14 @@ impl BlockConfig {
 impl TransformerConfig {
     /// Pre-norm blocks with a feed-forward four times as wide as a token.
     pub fn new(d_model: usize, depth: usize, n_heads: usize) -> Self {
-        Self { d_model, depth, n_heads, mlp_ratio: four(), block: BlockConfig::default() }
+        Self {
+            d_model,
+            depth,
+            n_heads,
+            mlp_ratio: four(),
+            checkpoint_blocks: false,
+            block: BlockConfig::default(),
+        }
     }
 
     /// The smallest that still has every part.
@@ -182,6 +193,12 @@ impl TransformerConfig {
         init: &mut Initializer,
     ) -> Result<Transformer, ConfigError> {
         experts.map_or(Ok(()), ExpertsConfig::check)?;
+        if self.checkpoint_blocks && matches!(experts, Some(ExpertsConfig::Routed(_))) {
+            return Err(ConfigError::new(
+                "checkpoint_blocks must be false with routed experts, got true; hint: the losses of their routers leave a \
+                 block beside its tokens",
+            ));
+        }
         self.build(None, experts, init)
     }
 
@@ -217,10 +234,12 @@ impl TransformerConfig {
             d_head: self.d_head(),
             rotary_base: self.block.rotary_base,
             has_experts: experts.is_some(),
+            checkpoint_blocks: self.checkpoint_blocks,
         })
     }
 
-    pub(super) fn norm(&self, init: &mut Initializer) -> Norm {
+    /// A normalisation as in the blocks.
+    pub fn norm(&self, init: &mut Initializer) -> Norm {
         Norm::new(self.block.norm, self.d_model, self.block.norm_epsilon, init)
     }
 
@@ -273,6 +292,14 @@ impl TransformerConfig {
         self.cost_of(n_tokens, Some(context), None)
     }
 
+    /// What a normalisation of `n` tokens costs.
+    pub fn norm_cost(&self, n: usize) -> Cost {
+        match self.block.norm {
+            NormKind::Layer => cost::layer_norm(n, self.d_model),
+            NormKind::Rms => cost::rms_norm(n, self.d_model),
+        }
+    }
+
     fn cost_of(
         &self,
         n_tokens: usize,
@@ -282,10 +309,7 @@ impl TransformerConfig {
         let (n, d_model, has_bias) = (n_tokens, self.d_model, self.block.has_bias);
         let shape = [n, d_model];
         let d_keys = 2 * self.n_key_heads() * self.d_head();
-        let norm = match self.block.norm {
-            NormKind::Layer => cost::layer_norm(n, d_model),
-            NormKind::Rms => cost::rms_norm(n, d_model),
-        };
+        let norm = self.norm_cost(n);
         let scale = match self.block.layer_scale {
             Some(_) => cost::table(1, d_model) + Cost { kept: (n * d_model) as u64, ..Cost::default() },
             None => Cost::default(),
@@ -299,14 +323,15 @@ impl TransformerConfig {
         if let Some([n_context, d_context]) = context {
             let cross = norm
                 + cost::linear(n, d_model, d_model, has_bias)
-                + cost::linear(n_context, d_context, d_keys, has_bias)
+                + cost::linear(n_context, d_context, 2 * d_model, has_bias)
                 + self.attend_cost(n, n_context)
                 + cost::linear(n, d_model, d_model, has_bias);
             parts.push(CostTree::leaf("cross", &shape, cross));
         }
         parts.push(CostTree::leaf("feed_forward", &shape, norm + self.experts_cost(n, experts) + scale));
-        let block = CostTree::of("blocks", &shape, parts);
-        let mut parts = vec![block.repeated(self.depth)];
+        let block = CostTree::of("blocks", &shape, parts).repeated(self.depth);
+        let mut parts =
+            vec![if self.checkpoint_blocks { block.checkpointed((n * d_model) as u64) } else { block }];
         if self.block.norm_first {
             parts.push(CostTree::leaf("norm", &shape, norm));
         }
@@ -337,9 +362,9 @@ impl TransformerConfig {
     fn attend_cost(&self, n: usize, n_keys: usize) -> Cost {
         let Self { d_model, n_heads, .. } = *self;
         Cost {
-            parameters: 0,
             flops: 4 * (n * n_keys * d_model) as u64,
             kept: (n * (d_model + n_heads) + 2 * n_keys * d_model) as u64,
+            ..Cost::default()
         }
     }
 }

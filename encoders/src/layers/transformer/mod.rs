@@ -2,9 +2,11 @@
 //! otherwise, with a cache of keys and values for decoding.
 
 mod block;
+mod checkpoint;
 mod config;
 mod cross;
 mod surroundings;
+mod woven;
 
 use std::cell::RefCell;
 
@@ -13,6 +15,7 @@ use burn::module::Module;
 use burn::prelude::*;
 pub use config::{BlockConfig, TransformerConfig};
 use surroundings::{Layout, Surroundings};
+pub use woven::BlockKeys;
 
 use super::experts::{Kind, Routing};
 use super::norm::Norm;
@@ -27,6 +30,7 @@ pub struct Transformer {
     d_head: usize,
     rotary_base: Option<f64>,
     has_experts: bool,
+    checkpoint_blocks: bool,
 }
 
 /// Another sequence that every block attends to.
@@ -70,17 +74,34 @@ impl Transformer {
         mask: &AttentionMask,
         kinds: &[Kind],
     ) -> (Tensor<3>, Option<Routing>) {
+        let (mut tapped, routing) = self.forward_tapped(tokens, mask, kinds, &[]);
+        (tapped.pop().expect("the last output is always there"), routing)
+    }
+
+    /// The same with what the first `n` blocks give for every `n` of `depths`, in rising order and normalised as the output
+    /// is, which comes last; 0 gives the input. Depths beyond the last block are left out.
+    ///
+    /// # Shapes
+    /// `[batch, n_tokens, d_model]` -> as many of the same as there are depths, and one
+    pub fn forward_tapped(
+        &self,
+        tokens: Tensor<3>,
+        mask: &AttentionMask,
+        kinds: &[Kind],
+        depths: &[usize],
+    ) -> (Vec<Tensor<3>>, Option<Routing>) {
         if self.has_experts {
             let around = self.around(&tokens, Layout::Padded(mask), None, kinds, 0);
-            let tokens = self.run(tokens, &around);
-            return (tokens, Routing::mean(around.routings.into_inner()));
+            let tapped = self.run_tapped(tokens, &around, depths);
+            return (tapped, Routing::mean(around.routings.into_inner()));
         }
         let Some(packing) = Packing::of(&tokens, mask) else {
             let around = self.around(&tokens, Layout::Padded(mask), None, &[], 0);
-            return (self.run(tokens, &around), None);
+            return (self.run_tapped(tokens, &around, depths), None);
         };
         let around = self.around(&tokens, Layout::Packed(&packing), None, &[], 0);
-        (ops::unpack(self.run(ops::pack(tokens, &packing), &around), &packing), None)
+        let tapped = self.run_tapped(ops::pack(tokens, &packing), &around, depths);
+        (tapped.into_iter().map(|tokens| ops::unpack(tokens, &packing)).collect(), None)
     }
 
     /// The same with every block attending to `context` too.
@@ -93,14 +114,26 @@ impl Transformer {
     }
 
     fn run(&self, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
-        let tokens = self.blocks.iter().fold(tokens, |tokens, block| block.forward(tokens, around));
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| self.step(block, tokens, around));
         self.finish(tokens)
     }
 
-    fn finish(&self, tokens: Tensor<3>) -> Tensor<3> {
-        match &self.norm {
-            Some(norm) => norm.forward(tokens),
-            None => tokens,
+    fn run_tapped(&self, tokens: Tensor<3>, around: &Surroundings, depths: &[usize]) -> Vec<Tensor<3>> {
+        let (mut tokens, mut tapped) = (tokens, Vec::with_capacity(depths.len() + 1));
+        for (n_before, block) in self.blocks.iter().enumerate() {
+            if depths.contains(&n_before) {
+                tapped.push(self.finish(tokens.clone()));
+            }
+            tokens = self.step(block, tokens, around);
+        }
+        tapped.push(self.finish(tokens));
+        tapped
+    }
+
+    fn step(&self, block: &Block, tokens: Tensor<3>, around: &Surroundings) -> Tensor<3> {
+        match self.checkpoint_blocks {
+            true => block.forward_checkpointed(tokens, around),
+            false => block.forward(tokens, around),
         }
     }
 

@@ -59,17 +59,13 @@ impl Surroundings<'_> {
         }
     }
 
-    /// Whether samples skip branches at this rate: in training alone.
-    pub(super) fn drops(&self, rate: f64) -> bool {
-        rate > 0.0 && self.device.is_autodiff()
-    }
-
-    /// What to multiply a branch by: 0 for samples that skip it, `1 / (1 - rate)` for the rest, so that the mean stays.
+    /// What to multiply a branch by in training: 0 for samples that skip it, `1 / (1 - rate)` for the rest, so that the mean
+    /// stays.
     ///
     /// # Shapes
     /// -> `[batch, 1, 1]`, or `[1, n_rows, 1]` of packed rows
     pub(super) fn dropped(&self, rate: f64) -> Option<Tensor<3>> {
-        if !self.drops(rate) {
+        if rate == 0.0 || !self.device.is_autodiff() {
             return None;
         }
         let keep = 1.0 - rate;
@@ -79,5 +75,41 @@ impl Surroundings<'_> {
             Layout::Padded(_) => factor,
             Layout::Packed(packing) => ops::pack(factor.repeat_dim(1, self.n_tokens), packing),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn factors(rate: f64, device: &Device) -> Option<Vec<f32>> {
+        let mask = AttentionMask::bidirectional(None);
+        let around = Surroundings {
+            layout: Layout::Padded(&mask),
+            batch: 20_000,
+            n_tokens: 1,
+            device: device.clone(),
+            rotary: None,
+            context: None,
+            kinds: &[],
+            routings: RefCell::default(),
+        };
+        around.dropped(rate).map(|factor| factor.into_data().iter::<f32>().collect())
+    }
+
+    #[test]
+    fn dropped_branches_keep_their_mean_and_nothing_is_dropped_outside_training() {
+        let training = Device::flex().autodiff();
+        for rate in [0.1, 0.5, 0.8] {
+            let factors = factors(rate, &training).expect("in training");
+            let kept = (1.0 / (1.0 - rate)) as f32;
+            assert!(factors.iter().all(|&factor| factor == 0.0 || (factor - kept).abs() < 1e-6), "{rate}");
+            let mean = factors.iter().sum::<f32>() / factors.len() as f32;
+            // five deviations of a mean of 20,000 draws
+            let far = 5.0 * (rate / (1.0 - rate) / 20_000.0).sqrt() as f32;
+            assert!((mean - 1.0).abs() < far, "{rate}: mean {mean}");
+        }
+        assert!(factors(0.0, &training).is_none());
+        assert!(factors(0.5, &Device::flex()).is_none());
     }
 }

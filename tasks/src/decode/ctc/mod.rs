@@ -7,6 +7,7 @@ mod frames;
 mod fusion;
 mod hot_words;
 mod prefix;
+mod prefix_score;
 mod vocabulary;
 
 use burn::prelude::*;
@@ -18,6 +19,7 @@ pub use frames::Frames;
 pub use fusion::{Fusion, LanguageModel};
 pub use hot_words::HotWords;
 pub use prefix::{Hypothesis, PrefixSearch};
+pub use prefix_score::{PrefixScorer, PrefixState};
 pub use vocabulary::Vocabulary;
 
 use super::Decoded;

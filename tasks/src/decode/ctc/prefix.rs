@@ -467,7 +467,7 @@ impl<'a> Search<'a> {
 }
 
 /// `ln(exp(a) + exp(b))`
-fn log_add(a: f64, b: f64) -> f64 {
+pub(super) fn log_add(a: f64, b: f64) -> f64 {
     let (low, high) = if a < b { (a, b) } else { (b, a) };
     if low == f64::NEG_INFINITY { high } else { high + (low - high).exp().ln_1p() }
 }

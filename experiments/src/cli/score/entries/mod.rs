@@ -36,7 +36,7 @@ impl Entries {
     /// Reads a file by the format that its ending names; every other ending is one text a line.
     pub(super) fn read(path: &Path) -> Result<Self, FileError> {
         let bytes = read_bytes(path)?;
-        if bytes.starts_with(super::matrix::MAGIC) {
+        if bytes.starts_with(triptych_datasets::npy::MAGIC) {
             return Err(FileError::new(path, Place::Whole, "expected texts or labels, got a NumPy matrix"));
         }
         let text = utf8(path, bytes)?;

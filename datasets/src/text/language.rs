@@ -91,14 +91,38 @@ pub(crate) fn is_known(code: &str) -> bool {
     CODES.iter().any(|(short, _)| *short == short_code(code))
 }
 
-/// The language of texts taken together, if they have enough letters and the answer is sure enough.
-pub(crate) fn detect(texts: &[String], min_characters: usize, min_confidence: f64) -> Option<String> {
-    let joined = texts.join("\n");
-    if joined.chars().filter(|c| c.is_alphabetic()).count() < min_characters {
-        return None;
+/// The most that is looked at: more of a text does not change the guess.
+const MAX_CHARACTERS: usize = 2000;
+
+/// What the language of a text seems to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// By its letters and their runs of three.
+    Language {
+        /// ISO 639-1.
+        code: &'static str,
+        /// In English.
+        name: &'static str,
+    },
+    /// Fewer letters than asked for.
+    Short,
+    /// Other languages are nearly as likely.
+    Unsure,
+}
+
+/// The language of a text, if it has enough letters and the answer is sure enough, of a confidence from 0 to 1.
+pub(crate) fn guess(text: &str, min_letters: usize, min_confidence: f64) -> Guess {
+    let end = text.char_indices().nth(MAX_CHARACTERS).map_or(text.len(), |(end, _)| end);
+    let text = &text[..end];
+    if text.chars().filter(|c| c.is_alphabetic()).take(min_letters).count() < min_letters {
+        return Guess::Short;
     }
-    let info = whatlang::detect(&joined)?;
-    (info.confidence() >= min_confidence).then(|| short_code(Lang::code(&info.lang())))
+    let found = whatlang::detect(text).filter(|info| info.confidence() >= min_confidence);
+    let named = |lang: Lang| {
+        let (code, _) = CODES.iter().find(|(_, long)| *long == lang.code())?;
+        Some(Guess::Language { code, name: lang.eng_name() })
+    };
+    found.and_then(|info| named(info.lang())).unwrap_or(Guess::Unsure)
 }
 
 #[cfg(test)]
@@ -116,12 +140,28 @@ mod tests {
 
     #[test]
     fn sentences_are_recognised_and_words_are_not_guessed_at() {
-        let texts = |text: &str| vec![text.to_owned()];
+        let code = |text: &str| match guess(text, 20, 0.1) {
+            Guess::Language { code, .. } => Some(code),
+            Guess::Short | Guess::Unsure => None,
+        };
         let english = "It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness, and it was the season of light";
-        assert_eq!(detect(&texts(english), 20, 0.1).as_deref(), Some("en"));
+        assert_eq!(code(english), Some("en"));
         let german = "Wer reitet so spät durch Nacht und Wind? Es ist der Vater mit seinem Kind; er hat den Knaben wohl in dem Arm, er fasst ihn sicher, er hält ihn warm";
-        assert_eq!(detect(&texts(german), 20, 0.1).as_deref(), Some("de"));
-        assert_eq!(detect(&texts("red apple"), 20, 0.5), None);
-        assert_eq!(detect(&texts("12345 67890 12345 67890"), 20, 0.5), None);
+        assert_eq!(code(german), Some("de"));
+        assert_eq!(
+            guess("Съешь же ещё этих мягких французских булок, да выпей чаю", 20, 0.9),
+            Guess::Language { code: "ru", name: "Russian" }
+        );
+        assert_eq!(guess("red apple", 20, 0.5), Guess::Short);
+        assert_eq!(guess("12345 67890 12345 67890", 20, 0.5), Guess::Short);
+        assert_eq!(guess("ra ra ra la la la ra ra ra la la la", 20, 1.0), Guess::Unsure);
+    }
+
+    #[test]
+    fn what_stands_behind_two_thousand_characters_does_not_count() {
+        let english = "It was the best of times, it was the worst of times. ".repeat(50);
+        let mixed = format!("{english}{}", "Съешь же ещё этих мягких французских булок. ".repeat(500));
+        assert_eq!(guess(&mixed, 20, 0.9), guess(&english, 20, 0.9));
+        assert_eq!(guess(&format!("{}{english}", " ".repeat(2000)), 20, 0.9), Guess::Short);
     }
 }

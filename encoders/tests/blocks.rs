@@ -1,0 +1,247 @@
+//! What stacks of blocks hold to in training: dropped paths, layer scale, insides that are computed again.
+
+#[path = "conformance/parameters.rs"]
+mod parameters;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use burn::module::Module;
+use burn::prelude::*;
+use burn::tensor::Gradients;
+use triptych_encoders::AudioInput;
+use triptych_encoders::audio::ConformerConfig;
+use triptych_encoders::input::padding;
+use triptych_encoders::layers::experts::{ExpertsConfig, RoutedConfig};
+use triptych_encoders::layers::initializer::Initializer;
+use triptych_encoders::layers::ops::AttentionMask;
+use triptych_encoders::layers::transformer::{BlockConfig, Context, Transformer, TransformerConfig};
+
+/// The generator that paths are drawn from is the process's: one test at a time.
+static GENERATOR: Mutex<()> = Mutex::new(());
+
+fn seeded(seed: u64, device: &Device) -> MutexGuard<'static, ()> {
+    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    device.seed(seed);
+    guard
+}
+
+const D_MODEL: usize = 16;
+
+fn config(block: BlockConfig) -> TransformerConfig {
+    TransformerConfig { mlp_ratio: 2, ..TransformerConfig::new(D_MODEL, 3, 4) }.with_block(block)
+}
+
+fn init(config: &TransformerConfig, device: &Device) -> Transformer {
+    config.init(&mut Initializer::new(1, device)).expect("sizes that fit")
+}
+
+fn values(shape: [usize; 3], seed: usize, device: &Device) -> Tensor<3> {
+    let values = (0..shape.iter().product()).map(|i: usize| ((i * 7 + seed) as f32 * 1.7).sin());
+    Tensor::from_data(TensorData::new(values.collect::<Vec<_>>(), shape), device)
+}
+
+/// Rows of which a third is padding, so that they are packed.
+fn mask(device: &Device) -> AttentionMask {
+    AttentionMask::bidirectional(Some(padding(&[6, 2, 5, 3], 6, device)))
+}
+
+fn tokens(device: &Device) -> Tensor<3> {
+    values([4, 6, D_MODEL], 3, device)
+}
+
+/// Output, gradient of the tokens, gradients of the parameters.
+type Outcome = (TensorData, TensorData, parameters::Table);
+
+fn outcome(model: &Transformer, tokens: &Tensor<3>, output: Tensor<3>) -> Outcome {
+    let weighted = output.clone() * values(output.dims(), 11, &Device::flex());
+    let gradients: Gradients = weighted.sum().backward();
+    let gradient = tokens.grad(&gradients).expect("tokens are tracked").into_data();
+    (output.into_data(), gradient, parameters::gradients(model, &gradients))
+}
+
+fn recomputed(config: &TransformerConfig) -> TransformerConfig {
+    TransformerConfig { checkpoint_blocks: true, ..config.clone() }
+}
+
+fn assert_same(plain: &Outcome, again: &Outcome, what: &str) {
+    assert_eq!(plain.0, again.0, "{what}: outputs");
+    assert_eq!(plain.1, again.1, "{what}: gradients of the tokens");
+    assert!(plain.2 == again.2, "{what}: gradients of the parameters");
+}
+
+/// How far gradients may lie apart, against the largest of a tensor, where more than two are added up in another order.
+const ORDER_TOLERANCE: f32 = 1e-6;
+
+fn assert_near(plain: &parameters::Table, again: &parameters::Table) {
+    assert!(plain.keys().eq(again.keys()));
+    for (name, values) in plain {
+        let scale = values.iter::<f32>().fold(0.0, |most: f32, value| most.max(value.abs()));
+        let apart = values.iter::<f32>().zip(again[name].iter::<f32>()).map(|(a, b)| (a - b).abs());
+        let apart = apart.fold(0.0, f32::max);
+        assert!(
+            scale > 0.0 && apart <= ORDER_TOLERANCE * scale,
+            "{name}: {apart} apart, the largest is {scale}"
+        );
+    }
+}
+
+#[test]
+fn checkpointed_blocks_give_the_outputs_and_gradients_of_kept_ones_bit_for_bit() {
+    let device = Device::flex().autodiff();
+    let grouped = BlockConfig { n_key_heads: Some(2), ..BlockConfig::llama() };
+    let dropped = BlockConfig { drop_path: 0.6, layer_scale: Some(0.5), ..BlockConfig::default() };
+    let blocks = [
+        ("pre-norm", BlockConfig::default()),
+        ("post-norm", BlockConfig::bert()),
+        ("grouped keys, rotary, gated", grouped),
+        ("dropped paths, layer scale", dropped),
+    ];
+    for (name, block) in blocks {
+        for mask in [mask(&device), AttentionMask::prefix(None, 2)] {
+            let run = |config: &TransformerConfig| {
+                let (model, tokens) = (init(config, &device), tokens(&device).require_grad());
+                let _guard = seeded(5, &device);
+                outcome(&model, &tokens, model.forward(tokens.clone(), &mask))
+            };
+            let config = config(block.clone());
+            assert_same(&run(&config), &run(&recomputed(&config)), name);
+        }
+    }
+}
+
+#[test]
+fn checkpointed_blocks_attend_to_a_context_and_hand_it_its_gradient() {
+    let device = Device::flex().autodiff();
+    let run = |config: &TransformerConfig| {
+        let model = config.init_attending(10, &mut Initializer::new(1, &device)).expect("sizes that fit");
+        let tokens = tokens(&device).require_grad();
+        let context = values([4, 5, 10], 9, &device).require_grad();
+        let around = Context { tokens: context.clone(), is_pad: Some(padding(&[5, 1, 3, 2], 5, &device)) };
+        let output = model.forward_attending(tokens.clone(), &mask(&device), &around);
+        let gradients = output.clone().square().sum().backward();
+        let mut found = parameters::gradients(&model, &gradients);
+        for (name, input) in [("tokens", &tokens), ("context", &context)] {
+            found.insert(name.to_owned(), input.grad(&gradients).expect("tracked").into_data());
+        }
+        (output.into_data(), found)
+    };
+    let config = config(BlockConfig::default());
+    let (plain, again) = (run(&config), run(&recomputed(&config)));
+    assert_eq!(plain.0, again.0);
+    assert_near(&plain.1, &again.1);
+}
+
+#[test]
+fn checkpointed_experts_of_modalities_are_those_of_kept_ones() {
+    let device = Device::flex().autodiff();
+    let run = |config: &TransformerConfig| {
+        let experts = ExpertsConfig::Modality;
+        let model = config.init_with_experts(Some(&experts), &mut Initializer::new(1, &device));
+        let (model, tokens) = (model.expect("sizes that fit"), tokens(&device).require_grad());
+        let (output, _) =
+            model.forward_among(tokens.clone(), &mask(&device), &[(1, 0..2), (2, 2..3), (0, 3..6)]);
+        outcome(&model, &tokens, output)
+    };
+    let config = config(BlockConfig::default());
+    assert_same(&run(&config), &run(&recomputed(&config)), "experts");
+}
+
+#[test]
+fn a_checkpointed_conformer_is_the_kept_one() {
+    let device = Device::flex().autodiff();
+    let run = |checkpoint_blocks: bool| {
+        let config = ConformerConfig { checkpoint_blocks, ..ConformerConfig::tiny() };
+        let model = config.init(6, &mut Initializer::new(1, &device)).expect("sizes that fit");
+        let frames = values([2, 24, 6], 3, &device);
+        let tokens = model.forward(&AudioInput { frames, lengths: vec![24, 13] }).tokens;
+        let weighted = tokens.clone() * values(tokens.dims(), 11, &Device::flex());
+        (tokens.into_data(), parameters::gradients(&model, &weighted.sum().backward()))
+    };
+    let (plain, again) = (run(false), run(true));
+    assert_eq!(plain.0, again.0);
+    assert_near(&plain.1, &again.1);
+}
+
+#[test]
+fn routed_experts_are_not_checkpointed() {
+    let routed = ExpertsConfig::Routed(RoutedConfig {
+        n_experts: 2,
+        n_active: 1,
+        capacity_factor: None,
+        balance_weight: 0.01,
+        z_weight: 0.001,
+    });
+    let config = recomputed(&config(BlockConfig::default()));
+    let error = config.init_with_experts(Some(&routed), &mut Initializer::new(1, &Device::flex()));
+    let error = error.expect_err("their losses leave the block").to_string();
+    assert!(error.contains("checkpoint_blocks must be false with routed experts, got true"), "{error}");
+}
+
+#[test]
+fn what_is_computed_again_is_counted_as_operations_and_not_as_memory() {
+    let kept = config(BlockConfig::default()).cost(10).cost;
+    let again = recomputed(&config(BlockConfig::default())).cost(10).cost;
+    assert_eq!((kept.parameters, kept.flops), (again.parameters, again.flops));
+    // the last normalisation has no products
+    assert_eq!(again.training_flops(), 4 * kept.flops);
+    assert_eq!(kept.training_flops(), 3 * kept.flops);
+    assert!(again.kept < kept.kept / 2, "{} of {}", again.kept, kept.kept);
+}
+
+#[test]
+fn paths_are_dropped_by_the_seed_and_in_training_alone() {
+    let device = Device::flex().autodiff();
+    let dropping = config(BlockConfig { drop_path: 0.5, ..BlockConfig::default() });
+    let run = |config: &TransformerConfig, seed: u64, device: &Device| {
+        let model = init(config, device);
+        let _guard = seeded(seed, device);
+        model.forward(tokens(device), &mask(device)).into_data()
+    };
+    assert_eq!(run(&dropping, 5, &device), run(&dropping, 5, &device));
+    assert!((6..12).any(|seed| run(&dropping, seed, &device) != run(&dropping, 5, &device)));
+    let whole = config(BlockConfig::default());
+    assert_ne!(run(&dropping, 5, &device), run(&whole, 5, &device));
+    assert_eq!(run(&dropping, 5, &Device::flex()), run(&whole, 5, &Device::flex()));
+}
+
+#[test]
+fn a_sample_skips_a_path_as_a_whole_and_others_go_on_without_it() {
+    // with the last block alone dropping, each sample is one of four: with or without its attention, its feed-forward
+    let device = Device::flex().autodiff();
+    let rate = 0.5;
+    let config =
+        TransformerConfig { depth: 2, ..config(BlockConfig { drop_path: rate, ..BlockConfig::default() }) };
+    let model = init(&config, &device);
+    let rows = values([1, 6, D_MODEL], 3, &device).repeat_dim(0, 64);
+    let _guard = seeded(5, &device);
+    let output = model.forward(rows, &AttentionMask::bidirectional(None)).into_data();
+    let output: Vec<f32> = output.iter::<f32>().collect();
+    let mut kinds: Vec<&[f32]> = Vec::new();
+    for row in output.chunks_exact(6 * D_MODEL) {
+        let is_known = kinds.iter().any(|kind| kind.iter().zip(row).all(|(a, b)| (a - b).abs() < 1e-5));
+        if !is_known {
+            kinds.push(row);
+        }
+    }
+    assert_eq!(kinds.len(), 4);
+}
+
+#[test]
+fn a_layer_scale_of_zero_adds_nothing_and_learns_from_the_first_step() {
+    let device = Device::flex().autodiff();
+    let scaled = config(BlockConfig { layer_scale: Some(0.0), ..BlockConfig::default() });
+    let model = init(&scaled, &device);
+    let tokens = tokens(&device).require_grad();
+    let (output, _, gradients) =
+        outcome(&model, &tokens, model.forward(tokens.clone(), &AttentionMask::bidirectional(None)));
+    let nothing = TransformerConfig { depth: 0, ..config(BlockConfig::default()) };
+    let expected = init(&nothing, &device).forward(tokens, &AttentionMask::bidirectional(None));
+    assert_eq!(output, expected.into_data());
+    let scales = gradients.iter().filter(|(name, _)| name.ends_with("_scale")).collect::<Vec<_>>();
+    assert_eq!(scales.len(), 2 * scaled.depth);
+    for (name, gradient) in scales {
+        assert!(gradient.iter::<f32>().any(|value| value != 0.0), "{name}");
+    }
+    let plain = init(&config(BlockConfig::default()), &device).num_params();
+    assert_eq!(model.num_params(), plain + 2 * scaled.depth * D_MODEL);
+}

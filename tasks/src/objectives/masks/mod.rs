@@ -1,0 +1,9 @@
+//! What the masked objectives hide: each mask is a pure function of its sizes and of a draw.
+
+mod blocks;
+mod budgets;
+mod spans;
+
+pub use blocks::blocks;
+pub use budgets::{budgets, dirichlet};
+pub use spans::spans;
