@@ -135,7 +135,12 @@ pub(super) fn read_behind(context: &StepContext<'_>, source: Modality) -> Option
 }
 
 /// Reads the texts behind the encoded `source`; of a share of the samples, masks in their place.
-fn write(context: &StepContext<'_>, source: Modality, purpose: &str, parallel: f32) -> Option<Written> {
+pub(super) fn write(
+    context: &StepContext<'_>,
+    source: Modality,
+    purpose: &str,
+    parallel: f32,
+) -> Option<Written> {
     let (encoded, text, places) = with_texts(context, source)?;
     let draws = context.draws(purpose, source, &places);
     let is_parallel = draws.into_iter().map(|mut draw| draw.chance(parallel)).collect::<Vec<_>>();
