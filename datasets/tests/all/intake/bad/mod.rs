@@ -13,7 +13,7 @@ use triptych_datasets::corpora::{CORPORA, ImportError};
 use super::{Bench, Imported, picture, tone};
 use crate::hostile::claiming_wav;
 use crate::media::{float_wav, promising_png};
-use layouts::{Carries, Item, LAYOUTS, Layout, Listing};
+use layouts::{Carries, Files, Item, LAYOUTS, Layout, Listing};
 
 impl Layout {
     fn media(&self, idx: usize) -> Option<Vec<u8>> {
@@ -29,7 +29,7 @@ impl Layout {
     }
 
     /// What lies in the source: the listing, then pictures and sounds by their places.
-    fn files(&self, items: &[Item]) -> Vec<(String, Vec<u8>)> {
+    fn files(&self, items: &[Item]) -> Files {
         let mut files = (self.about)(items);
         if self.listing != Listing::Packed {
             let media = |item: &Item| Some(((self.place)(&item.name), item.media.clone()?));
