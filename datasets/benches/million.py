@@ -1,7 +1,9 @@
 """Writes a manifest of many small samples, to measure the memory of an import, of its check and of a preparation.
 
     python3 million.py DIR N [--alike]
-    cargo run -p triptych-datasets --example peak_memory -- DIR OUT
+    for step in import validate prepare; do
+        cargo run -p triptych-datasets --example peak_memory -- $step DIR OUT
+    done
 
 Of every 50 samples one has a sound of a fifth of a second, five have a picture of 8x8 pixels, and the others are texts of
 12 words. One of ten is a copy of an earlier one: half of them exactly, half with a word changed. With `--alike` all samples

@@ -1,9 +1,10 @@
 //! Imports, checks and prepares a manifest, and prints the most memory that each took. `benches/million.py` makes one.
 //!
-//!     peak_memory MANIFEST_DIR OUT_DIR
+//!     peak_memory import|validate|prepare MANIFEST_DIR OUT_DIR
 //!
-//! The peak is the system's own figure (`VmHWM`), set back before each step, so that it only runs on Linux.
+//! The peak is the system's own figure (`VmHWM`), so that it only runs on Linux.
 
+use std::cell::Cell;
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow;
@@ -11,7 +12,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use triptych_datasets::corpora::{Request, importer};
-use triptych_datasets::pipeline::{Options, Recipe, prepare};
+use triptych_datasets::pipeline::{Event, Options, Recipe, prepare};
 use triptych_datasets::survey::{AuditOptions, audit};
 
 const STAGES: &str = "
@@ -27,49 +28,47 @@ text_characters = { min = 3 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [source, out] = arguments.as_slice() else {
-        return Err("expected a manifest's folder and another".into());
+    let [step, source, out] = arguments.as_slice() else {
+        return Err(
+            "expected import, validate or prepare, a manifest's folder and one for what comes of it".into()
+        );
     };
     let (source, raw, clean) = (Path::new(source), Path::new(out).join("raw"), Path::new(out).join("clean"));
-
-    let n_samples = measured("import", || {
-        let options = serde_json::Value::Null;
-        Ok(importer("manifest")?.import(&Request::new(Some(source), &raw, &options))?.n_samples)
-    })?;
-    measured("validate", || {
-        let found = audit(&raw, AuditOptions::default(), &|_, _| {})?;
-        if found.n_problems > 0 || found.n_samples != n_samples as u64 {
-            return Err(format!("expected a whole corpus, got {:?}", found.problems).into());
-        }
-        Ok(n_samples)
-    })?;
-    let sources = format!("sources = [{:?}]\nout = {:?}\n{STAGES}", raw, clean);
-    let recipe = Recipe::parse(&sources, Path::new("recipe.toml"))?;
-    measured("prepare", || {
-        let stage = std::cell::Cell::new("");
-        let made = prepare(&recipe, &Options::default(), None, &|event| {
-            if stage.replace(event.stage) != event.stage {
-                println!("  before {}: {:.0} MB", event.stage, peak_bytes().unwrap_or_default() / 1e6);
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(made.corpus.len())
-    })?;
-    Ok(())
-}
-
-/// Does a step, and prints what it took.
-fn measured(
-    name: &str,
-    step: impl FnOnce() -> Result<usize, Box<dyn Error>>,
-) -> Result<usize, Box<dyn Error>> {
-    // 5 sets the peak back to what is held now
-    fs::write("/proc/self/clear_refs", "5")?;
     let begun = Instant::now();
-    let n_samples = step()?;
-    let seconds = begun.elapsed().as_secs_f64();
-    println!("{name}: {n_samples} samples, peak {:.0} MB, {seconds:.1} s", peak_bytes()? / 1e6);
-    Ok(n_samples)
+    let n_samples = match step.as_str() {
+        "import" => {
+            let options = serde_json::Value::Null;
+            importer("manifest")?.import(&Request::new(Some(source), &raw, &options))?.n_samples
+        }
+        "validate" => {
+            let found = audit(&raw, AuditOptions::default(), &|_, _| {})?;
+            if found.n_problems > 0 {
+                return Err(format!("expected a whole corpus, got {:?}", found.problems).into());
+            }
+            found.n_samples as usize
+        }
+        "prepare" => {
+            let recipe = format!("sources = [{raw:?}]\nout = {clean:?}\n{STAGES}");
+            let recipe = Recipe::parse(&recipe, Path::new("recipe.toml"))?;
+            let stage = Cell::new("");
+            let watch = |event: Event| {
+                let before = stage.replace(event.stage);
+                if before != event.stage {
+                    println!(
+                        "  up to the first piece of {}: {:.0} MB",
+                        event.stage,
+                        peak_bytes().unwrap_or_default() / 1e6
+                    );
+                }
+                ControlFlow::Continue(())
+            };
+            prepare(&recipe, &Options::default(), None, &watch)?.corpus.len()
+        }
+        other => return Err(format!("expected import, validate or prepare, got {other}").into()),
+    };
+    let (peak, seconds) = (peak_bytes()? / 1e6, begun.elapsed().as_secs_f64());
+    println!("{step}: {n_samples} samples, peak {peak:.0} MB, {seconds:.1} s");
+    Ok(())
 }
 
 fn peak_bytes() -> Result<f64, Box<dyn Error>> {

@@ -6,19 +6,14 @@
 //! `--set image=COLUMN`, `audio=`, `text=`, `id=`, `split=` and `group=` say it otherwise. A file called `train-00000-of-00002.parquet`
 //! is for training, and so on.
 //!
-//! Texts are checked here, so that one that is no UTF-8 costs its row and not the rest of the file. Rows are read by the record interface of the `parquet` crate, some at a time. It may panic on hostile files, which costs the
+//! Rows are read by the record interface of the `parquet` crate, some at a time. It may panic on hostile files, which costs the
 //! rest of that file.
 
-use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use ::parquet::basic::{ConvertedType, Type as PhysicalType};
-use ::parquet::file::reader::FileReader;
 use ::parquet::file::serialized_reader::SerializedFileReader;
 use ::parquet::record::reader::RowIter;
 use ::parquet::record::{Field, Row};
-use ::parquet::schema::types::Type;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -98,59 +93,16 @@ impl Format for Parquet {
 }
 
 fn table(source: &Source, file: String, options: Options) -> RawItems<'_> {
-    let opened =
-        source.open_file(&file).and_then(|opened| guarded(|| rows(opened).map_err(|e| e.to_string()))?);
+    let opened = source
+        .open_file(&file)
+        .and_then(|opened| guarded(|| SerializedFileReader::new(opened).map_err(|e| e.to_string()))?);
     match opened {
-        Ok((rows, texts)) => Box::new(Rows { source, rows: Some(rows), texts, n_read: 0, file, options }),
+        Ok(reader) => {
+            let rows = RowIter::from_file_into(Box::new(reader)).with_batch_size(ROWS_AT_ONCE);
+            Box::new(Rows { source, rows: Some(rows), n_read: 0, file, options })
+        }
         Err(reason) => failed(Failure::at(Place::file(file), reason)),
     }
-}
-
-/// The rows with every text as its bytes, and the names of the columns that are texts.
-fn rows(file: std::fs::File) -> ::parquet::errors::Result<(RowIter<'static>, HashSet<String>)> {
-    let reader = SerializedFileReader::new(file)?;
-    let schema = reader.metadata().file_metadata().schema();
-    let texts = schema
-        .get_fields()
-        .iter()
-        .filter(|field| is_text(field))
-        .map(|field| field.name().to_owned())
-        .collect();
-    let plain = without_texts(schema)?;
-    let rows = RowIter::from_file_into(Box::new(reader)).project(Some(plain))?;
-    Ok((rows.with_batch_size(ROWS_AT_ONCE), texts))
-}
-
-fn is_text(field: &Type) -> bool {
-    let converted = field.get_basic_info().converted_type();
-    field.is_primitive()
-        && field.get_physical_type() == PhysicalType::BYTE_ARRAY
-        && matches!(converted, ConvertedType::UTF8 | ConvertedType::ENUM | ConvertedType::JSON)
-}
-
-/// The same schema with bytes in the place of texts.
-fn without_texts(field: &Type) -> ::parquet::errors::Result<Type> {
-    let info = field.get_basic_info();
-    if field.is_primitive() {
-        if !is_text(field) {
-            return Ok(field.clone());
-        }
-        let bytes = Type::primitive_type_builder(field.name(), PhysicalType::BYTE_ARRAY);
-        return bytes.with_repetition(info.repetition()).build();
-    }
-    let fields: Vec<_> = field
-        .get_fields()
-        .iter()
-        .map(|field| without_texts(field).map(Arc::new))
-        .collect::<Result<_, _>>()?;
-    let mut group = Type::group_type_builder(field.name())
-        .with_fields(fields)
-        .with_converted_type(info.converted_type())
-        .with_logical_type(info.logical_type_ref().cloned());
-    if info.has_repetition() {
-        group = group.with_repetition(info.repetition());
-    }
-    group.build()
 }
 
 /// What the crate gives, or that it gave up.
@@ -161,8 +113,6 @@ fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 struct Rows<'a> {
     source: &'a Source,
     rows: Option<RowIter<'static>>,
-    /// Columns whose bytes are words.
-    texts: HashSet<String>,
     n_read: u64,
     file: String,
     options: Options,
@@ -198,24 +148,22 @@ impl Rows<'_> {
         raw.split = split_of_folder(&self.file);
         let is = |option: &Option<String>, name: &str| option.as_deref() == Some(name);
         for (name, field) in row.into_columns() {
-            let fail = |reason: String| Failure::at(raw.place.clone(), format!("column `{name}`: {reason}"));
-            let is_words = self.texts.contains(&name);
             if is(&self.options.id, &name) {
-                raw.id = words(&field).map_err(fail)?.unwrap_or(raw.id);
+                raw.id = words(&field).unwrap_or(raw.id);
             } else if is(&self.options.split, &name) {
-                let words = words(&field).map_err(fail)?.unwrap_or_default();
+                let words = words(&field).unwrap_or_default();
                 raw.split = split_of_name(&words).or(raw.split);
             } else if is(&self.options.group, &name) {
-                raw.group = words(&field).map_err(fail)?;
+                raw.group = words(&field);
             } else if self.is_text(&name) {
-                raw.texts.extend(texts(&field).map_err(fail)?);
-            } else if let Some(media) = if is_words { None } else { self.media(&field).map_err(fail)? } {
+                raw.texts.extend(texts(field));
+            } else if let Some(media) = self.media(&field) {
                 match self.kind(&name, &media) {
                     Some(Kind::Image) if raw.image.is_none() => raw.image = Some(media),
                     Some(Kind::Sound) if raw.audio.is_none() => raw.audio = Some(media),
                     _ => {}
                 }
-            } else if let Some(words) = if is_words { words(&field).map_err(fail)? } else { number(&field) } {
+            } else if let Some(words) = words(&field) {
                 raw.tag(&name, &words);
             }
         }
@@ -231,7 +179,7 @@ impl Rows<'_> {
     }
 
     /// The picture or the sound in a struct `{bytes, path}` or in plain bytes.
-    fn media(&self, field: &Field) -> Result<Option<RawMedia>, String> {
+    fn media(&self, field: &Field) -> Option<RawMedia> {
         let (bytes, path) = match field {
             Field::Bytes(bytes) => (Some(bytes.data().to_vec()), None),
             Field::Group(row) => {
@@ -241,15 +189,14 @@ impl Rows<'_> {
                     _ => None,
                 };
                 let path = match find("path") {
-                    Some((_, path @ Field::Bytes(_))) => words(path)?,
+                    Some((_, Field::Str(path))) => Some(path.as_str()),
                     _ => None,
                 };
                 (bytes, path)
             }
-            _ => return Ok(None),
+            _ => return None,
         };
-        let path = path.as_deref();
-        Ok(match (bytes, path) {
+        match (bytes, path) {
             (Some(bytes), path) => {
                 Some(RawMedia::Bytes(Media { bytes, extension: path.map(extension).unwrap_or_default() }))
             }
@@ -259,7 +206,7 @@ impl Rows<'_> {
                 Some(RawMedia::File(found.unwrap_or(beside)))
             }
             (None, None) => None,
-        })
+        }
     }
 
     fn kind(&self, name: &str, media: &RawMedia) -> Option<Kind> {
@@ -291,30 +238,18 @@ impl Rows<'_> {
     }
 }
 
-fn texts(field: &Field) -> Result<Vec<String>, String> {
+fn texts(field: Field) -> Vec<String> {
     match field {
-        Field::ListInternal(list) => {
-            list.elements().iter().filter_map(|field| words(field).transpose()).collect()
-        }
-        Field::Bytes(_) => Ok(words(field)?.into_iter().collect()),
-        _ => Ok(Vec::new()),
+        Field::Str(text) => vec![text],
+        Field::ListInternal(list) => list.elements().iter().filter_map(words).collect(),
+        _ => Vec::new(),
     }
 }
 
 /// A text, a number, a truth or a date in words; none for what is not a number.
-fn words(field: &Field) -> Result<Option<String>, String> {
+fn words(field: &Field) -> Option<String> {
     match field {
-        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
-            Ok(text) => Ok(Some(text.to_owned())),
-            Err(e) => Err(format!("expected UTF-8, got something else at byte {}", e.valid_up_to() + 1)),
-        },
-        other => Ok(number(other)),
-    }
-}
-
-/// As [`words`], of what is no text.
-fn number(field: &Field) -> Option<String> {
-    match field {
+        Field::Str(text) => Some(text.clone()),
         Field::Null | Field::Bytes(_) | Field::Group(_) | Field::ListInternal(_) | Field::MapInternal(_) => {
             None
         }

@@ -166,15 +166,12 @@ impl Store {
         match &blob.place {
             Place::Memory(bytes) => Ok(Cow::Borrowed(bytes)),
             Place::Source { corpus_idx, shard_idx, offset, hash } => {
-                let corpus = self.corpora.get(*corpus_idx);
-                let found = corpus.map(|corpus| corpus.bytes(*shard_idx, *offset, blob.n_bytes, hash));
-                found.transpose()?.flatten().map(Cow::Borrowed).ok_or_else(|| {
-                    let problem = format!(
-                        "expected {} bytes from {offset} in shard {shard_idx} of source {corpus_idx}, which has none there",
-                        blob.n_bytes
-                    );
+                let corpus = self.corpora.get(*corpus_idx).ok_or_else(|| {
+                    let n_sources = self.corpora.len();
+                    let problem = format!("expected one of {n_sources} sources, got number {corpus_idx}");
                     PipelineError::cache(&self.cache, problem)
-                })
+                })?;
+                Ok(Cow::Borrowed(corpus.bytes(*shard_idx, *offset, blob.n_bytes, hash)?))
             }
             Place::Cache { file, offset } => {
                 let path = self.cache.join(file);

@@ -1,6 +1,7 @@
 //! Running the stages: chunk by chunk, each chunk a file, each stage a folder named by all that it depends on.
 
 use std::fs::{self, File};
+use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -15,7 +16,7 @@ use super::report::StageReport;
 use super::similarity::Similarity;
 use super::source::Plan;
 use super::stage::{Context, Decision, Stage, Tally};
-use crate::shard::write_atomic;
+use crate::shard::{publish, temporary_beside};
 
 const DONE_FILE: &str = "done.json";
 const DECISION_FILE: &str = "decision.json";
@@ -271,10 +272,14 @@ fn account(report: &mut StageReport, chunk: &Chunk) {
 }
 
 pub(crate) fn write_json<T: serde::Serialize>(path: &Path, value: &T) -> Result<(), PipelineError> {
-    let mut bytes =
-        serde_json::to_vec_pretty(value).map_err(|e| PipelineError::cache(path, e.to_string()))?;
-    bytes.push(b'\n');
-    write_atomic(path, &bytes).map_err(|e| PipelineError::io("write", path, e))
+    let failed = |e| PipelineError::io("write", path, e);
+    let mut file = temporary_beside(path).map_err(failed)?;
+    // not through the memory: what was decided about a million samples is long
+    let mut out = BufWriter::new(&mut file);
+    serde_json::to_writer_pretty(&mut out, value).map_err(|e| failed(e.into()))?;
+    out.write_all(b"\n").and_then(|()| out.flush()).map_err(failed)?;
+    drop(out);
+    publish(file, path).map_err(failed)
 }
 
 /// None if there is no such file, or it does not hold what it should.

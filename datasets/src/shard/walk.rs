@@ -7,7 +7,7 @@ use memmap2::Mmap;
 
 use super::index::short_hash;
 use super::read::{map_shard, release};
-use super::{CorpusError, CorpusStream, Entries, Entry, Licence};
+use super::{CorpusError, CorpusStream, ENTRIES_FILE, Entries, Entry, Licence};
 
 /// What the stages of a preparation read: entries in rising order, files anywhere. Its memory does not grow with the
 /// number of samples.
@@ -61,28 +61,35 @@ impl CorpusWalk {
         Ok(found)
     }
 
-    /// A range of a shard, checked against its hash. None if there is no such range.
+    /// A range of a shard, checked against its hash.
+    ///
+    /// # Errors
+    /// No such range, or bytes that changed since they were written.
     pub(crate) fn bytes(
         &self,
         shard_idx: usize,
         offset: u64,
         n_bytes: u64,
         hash: &str,
-    ) -> Result<Option<&[u8]>, CorpusError> {
-        let Some(shard) = self.shards.get(shard_idx) else { return Ok(None) };
+    ) -> Result<&[u8], CorpusError> {
+        let (Some(shard), Some(record)) =
+            (self.shards.get(shard_idx), self.stream.index.shards.get(shard_idx))
+        else {
+            let problem = format!("expected one of {} shards, got number {shard_idx}", self.shards.len());
+            return Err(CorpusError::malformed(&self.stream.dir().join(ENTRIES_FILE), "member", problem));
+        };
+        let path = self.stream.dir().join(&record.name);
         let end = offset.checked_add(n_bytes).filter(|end| *end <= shard.len() as u64);
-        let Some(end) = end else { return Ok(None) };
+        let Some(end) = end else {
+            let problem = format!("expected {n_bytes} bytes of a member, the shard has {}", shard.len());
+            return Err(CorpusError::malformed(&path, format!("byte {offset}"), problem));
+        };
         let bytes = &shard[offset as usize..end as usize];
         let got = short_hash(bytes);
         if got == hash {
-            return Ok(Some(bytes));
+            return Ok(bytes);
         }
-        Err(CorpusError::Hash {
-            path: self.stream.dir().join(&self.stream.index.shards[shard_idx].name),
-            place: format!("byte {offset}"),
-            expected: hash.to_owned(),
-            got,
-        })
+        Err(CorpusError::Hash { path, place: format!("byte {offset}"), expected: hash.to_owned(), got })
     }
 
     /// As [`super::Corpus::release_pages`].

@@ -1,6 +1,6 @@
 """Plants near-duplicates among things that are not, as manifests that `triptych data import manifest` reads.
 
-    plant.py pictures|sounds|texts OUT
+    plant.py pictures|sounds|texts OUT [SEED]
 
 Nothing here was looked at when the thresholds of `[deduplicate]` were chosen. Needs the Debian packages
 tuxpaint-stamps-default, asterisk-core-sounds-en-wav, asterisk-core-sounds-en and wordnet-base, ffmpeg with libvorbis and
@@ -20,7 +20,7 @@ import sys
 import wave
 from concurrent.futures import ThreadPoolExecutor
 
-SEED = 11
+SEED = int(sys.argv[3]) if len(sys.argv) > 3 else 11
 STAMPS = pathlib.Path("/usr/share/tuxpaint/stamps")
 PROMPTS = pathlib.Path("/usr/share/asterisk/sounds/en_US_f_Allison")
 TRANSCRIPTS = pathlib.Path("/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz")

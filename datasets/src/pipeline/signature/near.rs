@@ -5,6 +5,10 @@ use std::io;
 
 /// Fewer bits find strings further apart, and compare more that are not near.
 const BITS_A_BAND: usize = 12;
+/// A band's value is kept of so many strings, and a string is looked at closely with so many others, so that a million blank
+/// pictures do not cost their number squared. A million strings at random are 244 a value.
+const MAX_BUCKET: usize = 8192;
+const MAX_ACCEPTED: usize = 512;
 
 /// Number of differing bits.
 pub(crate) fn hamming(a: &[u64], b: &[u64]) -> u32 {
@@ -13,7 +17,7 @@ pub(crate) fn hamming(a: &[u64], b: &[u64]) -> u32 {
 
 /// Finds bit strings within a Hamming distance. Each is filed under every 12-bit band of it, and looked for under each
 /// band as it is and with one bit flipped: with `n` bands, distances below `2 n` are
-/// always found, 9 of 64 bits.
+/// always found, 9 of 64 bits; not so where thousands of others share its bands.
 ///
 /// Of strings of 64 bits it takes some 32 bytes each.
 pub(crate) struct BitIndex {
@@ -37,17 +41,24 @@ impl BitIndex {
         mut accept: impl FnMut(u32) -> io::Result<bool>,
     ) -> io::Result<Option<u32>> {
         let mut first: Option<u32> = None;
-        for (band, value) in bands(words) {
-            for probe in std::iter::once(value).chain((0..BITS_A_BAND).map(|bit| value ^ 1 << bit)) {
-                for idx in self.buckets.get(&(band, probe)).into_iter().flatten() {
-                    let start = *idx as usize * self.n_words;
-                    if first.is_none_or(|first| *idx < first)
-                        && hamming(words, &self.words[start..start + self.n_words]) <= max_bits
-                        && accept(self.names[*idx as usize])?
-                    {
-                        first = Some(*idx);
-                    }
-                }
+        let mut n_left = MAX_ACCEPTED;
+        let probes = bands(words).flat_map(|(band, value)| {
+            let flipped = (0..BITS_A_BAND).map(move |bit| (band, value ^ 1 << bit));
+            std::iter::once((band, value)).chain(flipped)
+        });
+        for idx in probes.filter_map(|probe| self.buckets.get(&probe)).flatten() {
+            let start = *idx as usize * self.n_words;
+            if first.is_some_and(|first| *idx >= first)
+                || hamming(words, &self.words[start..start + self.n_words]) > max_bits
+            {
+                continue;
+            }
+            if accept(self.names[*idx as usize])? {
+                first = Some(*idx);
+            }
+            n_left -= 1;
+            if n_left == 0 {
+                break;
             }
         }
         Ok(first.map(|idx| self.names[idx as usize]))
@@ -59,7 +70,10 @@ impl BitIndex {
         self.names.push(name);
         self.words.extend(words.iter().copied().chain(std::iter::repeat(0)).take(self.n_words));
         for (band, value) in bands(words) {
-            self.buckets.entry((band, value)).or_default().push(idx);
+            let bucket = self.buckets.entry((band, value)).or_default();
+            if bucket.len() < MAX_BUCKET {
+                bucket.push(idx);
+            }
         }
     }
 }
@@ -89,5 +103,21 @@ mod tests {
             assert_eq!(found(9), Some(name as u32));
             assert_eq!(found(8), None);
         }
+    }
+
+    #[test]
+    fn many_that_share_all_bands_are_not_compared_with_each_other() {
+        let mut index = BitIndex::new(1);
+        let mut n_compared = 0;
+        for name in 0..9000 {
+            let accept = |_| {
+                n_compared += 1;
+                Ok(false)
+            };
+            assert_eq!(index.find(&[0], 9, accept).expect("nothing fails"), None);
+            index.file(name, &[0]);
+        }
+        assert!(n_compared <= 9000 * MAX_ACCEPTED, "{n_compared} comparisons");
+        assert!(index.buckets.values().all(|bucket| bucket.len() <= MAX_BUCKET));
     }
 }

@@ -1,7 +1,7 @@
 //! Duplicates: planted ones are found, different things are not taken for them.
 
 use image::codecs::jpeg::JpegEncoder;
-use triptych_datasets::audio::{Waveform, decode, encode_wav, resample};
+use triptych_datasets::audio::{Waveform, change_speed, decode, encode_wav, resample};
 use triptych_datasets::corpora::emoji::{EmojiOptions, import};
 use triptych_datasets::draw::Draw;
 use triptych_datasets::image::{CropBox, Pixels, crop_resize, decode as decode_image, encode_png};
@@ -113,6 +113,74 @@ fn noisy_quiet_and_shifted_recordings_are_found_and_other_recordings_stay() {
     println!("{n_found} of {n_planted} planted, {} of {n_originals} others: {others:#?}", others.len());
     assert!(recall >= 0.8, "recall {recall}");
     assert!(precision >= 0.95, "precision {precision}: {others:#?}");
+}
+
+/// Concepts, styles and voices that nothing was chosen by: what holds for those above holds for these.
+fn held_out(dir: &std::path::Path) -> Corpus {
+    let options = EmojiOptions {
+        n_known: Some(0),
+        n_unknown: Some(40),
+        voices: Some(vec!["awb".to_owned(), "rms".to_owned()]),
+        ..EmojiOptions::default()
+    };
+    import(&options, dir, &|_, _, _| {}).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn brightened(pixels: &Pixels, gain: f32, offset: f32) -> Pixels {
+    let mut new = pixels.clone();
+    new.rgb.iter_mut().for_each(|value| *value = (f32::from(*value) * gain + offset).round() as u8);
+    new
+}
+
+#[test]
+fn copies_of_drawings_and_recordings_that_nothing_was_chosen_by_are_found() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let corpus = held_out(&dir.path().join("emoji"));
+    let (mut samples, mut pictures, mut sounds) = (Vec::new(), Vec::new(), Vec::new());
+    for idx in 0..corpus.len() {
+        let sample = Sample { split: Split::Train, ..corpus.read(idx).expect("it is there") };
+        if let Some(original) = &sample.image {
+            let pixels = decode_image(&original.bytes, "png").expect("it is a picture");
+            let again = [
+                jpeg(&pixels, 75),
+                jpeg(&resized(&pixels, 110), 85),
+                jpeg(&brightened(&pixels, 0.94, 0.0), 90),
+                jpeg(&brightened(&pixels, 0.9, 14.0), 90),
+            ];
+            let planted = again.into_iter().enumerate();
+            pictures.extend(
+                planted.map(|(n, b)| image_sample(&format!("{idx}-again{n}"), b, "jpg", Split::Train)),
+            );
+        }
+        if let Some(original) = &sample.audio {
+            let Waveform { samples, rate_hz } = decode(&original.bytes, "wav", 60.0).expect("it is a sound");
+            let quiet = samples.iter().map(|x| x * 0.2).collect();
+            let faster = change_speed(&samples, 1.03);
+            let low = resample(&samples, rate_hz, 8_000).expect("rates are plain");
+            for (n, (samples, rate_hz)) in
+                [(quiet, rate_hz), (faster, rate_hz), (low, 8_000)].into_iter().enumerate()
+            {
+                let bytes = encode_wav(&Waveform { samples, rate_hz }).expect("it is short");
+                sounds.push(audio_sample(&format!("{idx}-again{n}"), bytes, "wav", Split::Train));
+            }
+        }
+        samples.push(sample);
+    }
+    let (originals, dirs) = (samples, ["pictures", "sounds"].map(|name| dir.path().join(name)));
+    for (planted, dir) in [pictures, sounds].into_iter().zip(dirs) {
+        std::fs::create_dir(&dir).expect("the folder is writable");
+        let (n_planted, is_picture) = (planted.len(), planted[0].image.is_some());
+        let kept = originals.iter().filter(|sample| sample.image.is_some() == is_picture).cloned();
+        write_raw(&dir, kept.chain(planted).collect());
+        let stages = "[normalise]\n[deduplicate]\n";
+        run(&recipe(&dir, stages), &super::Options::default()).unwrap_or_else(|e| panic!("{e}"));
+        let (n_found, others) = found(&dir);
+        let recall = n_found as f64 / n_planted as f64;
+        let precision = n_found as f64 / (n_found + others.len()) as f64;
+        println!("{n_found} of {n_planted} planted; {others:#?}");
+        assert!(recall >= 0.95, "recall {recall}, of pictures: {is_picture}");
+        assert!(precision >= 0.95, "precision {precision}: {others:#?}");
+    }
 }
 
 /// Sentences that share words and forms, as captions do.

@@ -34,8 +34,8 @@ pub(super) enum Listing {
     Packed,
 }
 
-/// A file by its name.
-pub(super) type NamedBytes = (String, Vec<u8>);
+/// Files by their names.
+pub(super) type Files = Vec<(String, Vec<u8>)>;
 
 pub(super) struct Layout {
     pub(super) format: &'static str,
@@ -43,8 +43,8 @@ pub(super) struct Layout {
     pub(super) listing: Listing,
     /// Where an item's picture or sound lies.
     pub(super) place: fn(&str) -> String,
-    /// What is written about the items: files by their names.
-    pub(super) about: fn(&[Item]) -> Vec<NamedBytes>,
+    /// What is written about the items.
+    pub(super) about: fn(&[Item]) -> Files,
     /// How many folders up from where names count from is the source.
     pub(super) n_below: usize,
 }
@@ -59,7 +59,7 @@ fn lines(items: &[Item], head: &str, line: impl Fn(&str) -> (String, String)) ->
     bytes
 }
 
-fn one(name: &str, bytes: Vec<u8>) -> Vec<(String, Vec<u8>)> {
+fn one(name: &str, bytes: Vec<u8>) -> Files {
     vec![(name.to_owned(), bytes)]
 }
 
@@ -90,7 +90,7 @@ pub(super) fn archive(members: &[(String, Vec<u8>)]) -> Vec<u8> {
     archive.into_inner().expect("memory takes it")
 }
 
-fn shards(items: &[Item], ending: &str) -> Vec<(String, Vec<u8>)> {
+fn shards(items: &[Item], ending: &str) -> Files {
     let mut members = Vec::new();
     for Item { name, words, media } in items {
         members.extend(media.iter().map(|bytes| (format!("{name}.{ending}"), bytes.clone())));

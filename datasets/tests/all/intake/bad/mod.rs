@@ -13,7 +13,7 @@ use triptych_datasets::corpora::{CORPORA, ImportError};
 use super::{Bench, Imported, picture, tone};
 use crate::hostile::claiming_wav;
 use crate::media::{float_wav, promising_png};
-use layouts::{Carries, Item, LAYOUTS, Layout, Listing};
+use layouts::{Carries, Files, Item, LAYOUTS, Layout, Listing};
 
 impl Layout {
     fn media(&self, idx: usize) -> Option<Vec<u8>> {
@@ -29,7 +29,7 @@ impl Layout {
     }
 
     /// What lies in the source: the listing, then pictures and sounds by their places.
-    fn files(&self, items: &[Item]) -> Vec<(String, Vec<u8>)> {
+    fn files(&self, items: &[Item]) -> Files {
         let mut files = (self.about)(items);
         if self.listing != Listing::Packed {
             let media = |item: &Item| Some(((self.place)(&item.name), item.media.clone()?));
@@ -151,6 +151,11 @@ fn a_bad_picture_or_sound_costs_itself_in_every_format() {
             let bad = Item { media: Some(bytes), ..layout.item("bad", 2) };
             layout.put(&bench, &between(layout, bad));
             let imported = bench.import(layout.format);
+            if layout.format == "parquet" && ["a picture", "a sound"].contains(&what) {
+                // of a table the content says what a column is
+                assert_eq!(imported.assert_clean().samples.len(), 3, "{told}");
+                continue;
+            }
             assert_eq!(imported.samples.len(), 2, "{told}: {:?}", imported.ids());
             assert_good(&imported, &told);
             let reason = only_reason(&imported, &told);
@@ -201,6 +206,11 @@ fn names_that_lead_out_of_the_source_are_refused_in_every_format() {
             assert_good(&imported, &told);
             assert_eq!(imported.samples.len(), 2, "{told}: {:?}", imported.ids());
             assert_secret(&imported, &told);
+            if layout.format == "fillets" && name.starts_with('/') {
+                // below the folder of the recordings there is no such file: a line that nobody speaks
+                imported.assert_clean();
+                continue;
+            }
             let reason = only_reason(&imported, &told);
             assert!(
                 reason.contains("inside the source") || reason.contains("there is none"),
@@ -319,6 +329,16 @@ fn words_that_are_no_utf_8_cost_their_item_or_their_document() {
             continue;
         }
         let imported = bench.import(layout.format);
+        if layout.format == "parquet" {
+            // what is no text in a column of texts is a broken file: what stands behind it is lost, and that is said
+            assert!(has_words(&imported, "words of a-good") && imported.samples.len() == 1, "{told}");
+            let reason = only_reason(&imported, &told);
+            assert!(
+                reason.contains("the rest cannot be read") && imported.ledger[0]["part"] == "row 2",
+                "{told}"
+            );
+            continue;
+        }
         assert_good(&imported, &told);
         assert!(
             imported.samples.iter().flat_map(|s| &s.texts).all(|text| text.starts_with("words of")),
@@ -349,7 +369,11 @@ fn a_name_that_comes_twice_is_one_sample_and_the_second_is_told() {
             imported.ids()
         );
         let reason = only_reason(&imported, &told);
-        assert!(reason.contains("expected an identifier that no earlier sample has"), "{told}: {reason}");
+        let expected = match layout.format {
+            "webdataset" => "expected the members of \"bad\" side by side",
+            _ => "expected an identifier that no earlier sample has",
+        };
+        assert!(reason.contains(expected), "{told}: {reason}");
     }
 }
 
