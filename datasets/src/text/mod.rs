@@ -1,7 +1,9 @@
 //! Text: normalisation and tokens.
 
 mod normalise;
+mod published;
 mod tokenizer;
 
 pub use normalise::normalise;
+pub use published::PublishedTokenizer;
 pub use tokenizer::{BOS, EOS, MASK, N_SPECIALS, PAD, Tokenizer, TokenizerError, TokenizerKind, UNK};
