@@ -34,13 +34,15 @@ impl ModelFolder {
         if folder.find("config.json")?.is_some() {
             return Ok(Self::Published(folder));
         }
-        const EXPECTED: &str = "a published model with its config.json, or an imported one with its triptych.json";
+        const EXPECTED: &str =
+            "a published model with its config.json, or an imported one with its triptych.json";
         if folder.find("config.toml")?.is_some() {
             return Err(CheckpointError::content(path, "itself", EXPECTED, "the folder of a run")
                 .with_hint("a run goes first on the command line, without `--model`"));
         }
-        Err(CheckpointError::content(path, "itself", EXPECTED, "neither")
-            .with_hint("`--model` takes a folder as the Hugging Face hub has it, or one of `triptych model import`"))
+        Err(CheckpointError::content(path, "itself", EXPECTED, "neither").with_hint(
+            "`--model` takes a folder as the Hugging Face hub has it, or one of `triptych model import`",
+        ))
     }
 
     /// As it was given.
@@ -153,7 +155,11 @@ mod tests {
         let model = ModelFolder::open(dir.path()).expect("a published model");
         assert_eq!(model.family().expect("a known family").name, "bert");
         let tokenizer = model.tokenizer_file().expect_err("there is none");
-        assert!(tokenizer.to_string().ends_with("file `tokenizer.json`: expected the model's tokenizer, got none"));
+        assert!(
+            tokenizer
+                .to_string()
+                .ends_with("file `tokenizer.json`: expected the model's tokenizer, got none")
+        );
         assert!(ModelFolder::open(&dir.path().join("absent")).is_err());
     }
 }

@@ -10,7 +10,8 @@ use triptych_datasets::text::PublishedTokenizer;
 use triptych_encoders::pretrained::ModelFolder;
 use triptych_encoders::pretrained::families::WhisperFamily;
 use triptych_tasks::decode::whisper::{
-    LongForm, WhisperRecording, WhisperRules, WhisperTask, WhisperVocabulary, WindowPlace, WindowSearch, Windows,
+    LongForm, WhisperRecording, WhisperRules, WhisperTask, WhisperVocabulary, WindowPlace, WindowSearch,
+    Windows,
 };
 
 use crate::golden;
@@ -43,7 +44,8 @@ fn a_published_whisper_hears_and_writes_what_transformers_does() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/whisper_model");
     let folder = ModelFolder::open(&path).expect("a published model");
     let (config, model) = folder.load::<WhisperFamily>(&device).unwrap_or_else(|error| panic!("{error}"));
-    let tokenizer = PublishedTokenizer::open(&folder.tokenizer_file().expect("it is there")).expect("a tokenizer");
+    let tokenizer =
+        PublishedTokenizer::open(&folder.tokenizer_file().expect("it is there")).expect("a tokenizer");
     let settings = folder.settings("generation_config.json").expect("readable").expect("it is there");
     let vocabulary = WhisperVocabulary::read(&tokenizer, &settings, config.n_vocab).expect("Whisper's");
     assert_eq!(vocabulary.languages().keys().collect::<Vec<_>>(), ["de", "en", "zh"]);
@@ -76,7 +78,8 @@ fn a_published_whisper_hears_and_writes_what_transformers_does() {
         let prompt = case.prompt.iter().flat_map(|prompt| tokenizer.encode_plain(prompt).expect("text"));
         let prompt = prompt.collect::<Vec<_>>();
         let state = recording.start(&window);
-        let result = search.attempt(&recording, state, &prompt, &rules, decode, "0", 0.0).expect("finite scores");
+        let result =
+            search.attempt(&recording, state, &prompt, &rules, decode, "0", 0.0).expect("finite scores");
         assert_eq!(result.tokens, case.tokens, "{language} {}", case.task);
     }
 
@@ -94,7 +97,8 @@ fn a_published_whisper_hears_and_writes_what_transformers_does() {
 fn languages_and_tasks_that_a_model_does_not_have_are_named() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/whisper_model");
     let folder = ModelFolder::open(&path).expect("a published model");
-    let tokenizer = PublishedTokenizer::open(&folder.tokenizer_file().expect("it is there")).expect("a tokenizer");
+    let tokenizer =
+        PublishedTokenizer::open(&folder.tokenizer_file().expect("it is there")).expect("a tokenizer");
     let settings = folder.settings("generation_config.json").expect("readable").expect("it is there");
     let read = |n_vocab| WhisperVocabulary::read(&tokenizer, &settings, n_vocab);
     let vocabulary = read(1772).expect("Whisper's");
@@ -102,7 +106,8 @@ fn languages_and_tasks_that_a_model_does_not_have_are_named() {
     assert_eq!(unknown, "there is no language `xx` in this model, expected one of de, en, zh");
     assert!(read(1771).expect_err("too small").to_string().contains("has 1771 tokens: expected 1772"));
     // `config.json` says nothing of languages, and so small a vocabulary is one for English alone
-    let english = WhisperVocabulary::read(&tokenizer, &folder.config().expect("it is there"), 1772).expect("Whisper's");
+    let english =
+        WhisperVocabulary::read(&tokenizer, &folder.config().expect("it is there"), 1772).expect("Whisper's");
     english.tokens(Some("en"), WhisperTask::Transcribe).expect("all that it knows");
     let got = |language, task| english.tokens(language, task).expect_err("English alone").to_string();
     assert!(got(Some("de"), WhisperTask::Transcribe).ends_with("got the language `de`"));

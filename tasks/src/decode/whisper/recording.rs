@@ -161,7 +161,8 @@ impl Windows for WhisperRecording<'_> {
         let n_mels = self.frames.n_mels;
         let window = &self.frames.values[place.first_frame * n_mels..][..WINDOW_FRAMES * n_mels];
         let data = TensorData::new(window.to_vec(), [1, WINDOW_FRAMES, n_mels]);
-        let input = AudioInput { frames: Tensor::from_data(data, &self.device), lengths: vec![WINDOW_FRAMES] };
+        let input =
+            AudioInput { frames: Tensor::from_data(data, &self.device), lengths: vec![WINDOW_FRAMES] };
         let encoded = self.model.encode(&input);
         *self.encoded.borrow_mut() = Some((place, encoded.clone()));
         encoded

@@ -69,7 +69,9 @@ pub enum WhisperVocabularyError {
         got: String,
     },
     /// There is nothing to choose.
-    #[error("the model was trained on English alone: expected neither a language nor a translation, got {got}")]
+    #[error(
+        "the model was trained on English alone: expected neither a language nor a translation, got {got}"
+    )]
     EnglishOnly {
         /// What was asked for.
         got: String,
@@ -115,7 +117,8 @@ impl WhisperVocabulary {
         }
         let [transcribe, translate] =
             [WhisperTask::Transcribe, WhisperTask::Translate].map(|task| optional(task.mark()));
-        let specials = [Some(start), Some(previous), no_speech, transcribe, translate, optional("<|startoflm|>")];
+        let specials =
+            [Some(start), Some(previous), no_speech, transcribe, translate, optional("<|startoflm|>")];
         let mut suppressed = ids(settings, "suppress_tokens", n_vocab)?.unwrap_or_default();
         suppressed.extend(specials.into_iter().flatten());
         suppressed.sort_unstable();
