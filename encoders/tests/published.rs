@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::prelude::*;
+use burn::tensor::Gradients;
 use serde_json::Value;
 use triptych_encoders::pretrained::families::{
     BertFamily, ClipFamily, Family, FamilyEntry, SiglipFamily, VitFamily, Wav2vec2Family, WhisperFamily,
@@ -63,11 +65,6 @@ impl Expected {
         TextInput { ids, is_pad }
     }
 
-    /// Pictures `[batch, channels, height, width]` as ours.
-    fn pictures(&self, device: &Device) -> ImageInput {
-        ImageInput { pixels: self.tensor::<4>("pixels", device).permute([0, 2, 3, 1]) }
-    }
-
     fn assert_near<const D: usize>(&self, key: &str, got: Tensor<D>, tolerance: f32) {
         assert_eq!(got.dims().to_vec(), self.shape(key), "{key}");
         let got = got.into_data().try_to_vec::<f32>().expect("floats");
@@ -88,6 +85,35 @@ fn weighted_sum<const D: usize>(output: Tensor<D>) -> Tensor<1> {
     let weights = (0..shape.iter().product::<usize>()).map(|i| (i % 7 + 1) as f32).collect::<Vec<_>>();
     let weights = Tensor::<D>::from_data(TensorData::new(weights, shape), &Device::flex());
     (output * weights).sum()
+}
+
+/// The gradient that reached the table of words at a path in a module.
+fn table_gradient<M: Module>(model: &M, path: &str, gradients: &Gradients) -> Tensor<2> {
+    struct Finder<'a> {
+        within: Vec<String>,
+        path: &'a str,
+        gradients: &'a Gradients,
+        found: Option<Tensor<1>>,
+    }
+    impl ModuleVisitor for Finder<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if self.within.join(".") == self.path {
+                self.found = param.val().grad(self.gradients).map(|gradient| gradient.flatten(0, D - 1));
+            }
+        }
+
+        fn enter_module(&mut self, name: &str, _container: &str) {
+            self.within.push(name.to_owned());
+        }
+
+        fn exit_module(&mut self, _name: &str, _container: &str) {
+            self.within.pop();
+        }
+    }
+    let mut finder = Finder { within: Vec::new(), path, gradients, found: None };
+    model.visit(&mut finder);
+    // 40 words of width 16 in every golden model
+    finder.found.expect("a gradient reaches the table").reshape([40, 16])
 }
 
 /// A golden model taken in; the folder goes when the first is dropped.
@@ -125,9 +151,14 @@ fn assert_exported_as_published<F: Family>(family: &str) {
 fn bert_computes_what_transformers_computes() {
     let expected = Expected::of("bert");
     let (_dir, folder) = imported::<BertFamily>("bert");
-    let (_, model) = load::<BertFamily>(&folder, &Device::flex()).expect("it is whole");
+    let (_, model) = load::<BertFamily>(&folder, &Device::flex().autodiff()).expect("it is whole");
     let output = model.forward(&expected.text(), Some(expected.numbers("segments")));
-    assert_rows_near(&expected, output.tokens, &output.is_pad);
+    let [batch, n_tokens, d_model] = output.tokens.dims();
+    let hidden = output.is_pad.clone().reshape([batch, n_tokens, 1]).expand([batch, n_tokens, d_model]);
+    let gradients = weighted_sum(output.tokens.clone().mask_fill(hidden, 0.0)).backward();
+    let words = table_gradient(&model, "words.weight", &gradients);
+    expected.assert_near("words_gradient", words, GRADIENT_TOLERANCE);
+    assert_rows_near(&expected, output.tokens.inner(), &output.is_pad);
     assert_exported_as_published::<BertFamily>("bert");
 }
 
@@ -171,25 +202,37 @@ fn vit_computes_what_transformers_computes() {
 
 #[test]
 fn clip_computes_what_transformers_computes() {
-    let (expected, device) = (Expected::of("clip"), Device::flex());
+    let (expected, device) = (Expected::of("clip"), Device::flex().autodiff());
     let (_dir, folder) = imported::<ClipFamily>("clip");
     let (_, model) = load::<ClipFamily>(&folder, &device).expect("it is whole");
-    let (text, image) = (model.embed_text(&expected.text()), model.embed_image(&expected.pictures(&device)));
-    expected.assert_near("text", text.clone(), OUTPUT_TOLERANCE);
-    expected.assert_near("image", image.clone(), OUTPUT_TOLERANCE);
-    expected.assert_near("logits_per_text", model.logits(text, image), OUTPUT_TOLERANCE);
+    let pixels = expected.tensor::<4>("pixels", &device).require_grad();
+    let image = model.embed_image(&ImageInput { pixels: pixels.clone().permute([0, 2, 3, 1]) });
+    let text = model.embed_text(&expected.text());
+    expected.assert_near("text", text.clone().inner(), OUTPUT_TOLERANCE);
+    expected.assert_near("image", image.clone().inner(), OUTPUT_TOLERANCE);
+    expected.assert_near("logits_per_text", model.logits(text.clone(), image.clone()).inner(), OUTPUT_TOLERANCE);
+    let gradient = pixels.grad(&weighted_sum(image).backward()).expect("it reaches the pixels");
+    expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
+    let words = table_gradient(&model, "text.words.weight", &weighted_sum(text).backward());
+    expected.assert_near("words_gradient", words, GRADIENT_TOLERANCE);
     assert_exported_as_published::<ClipFamily>("clip");
 }
 
 #[test]
 fn siglip_computes_what_transformers_computes() {
-    let (expected, device) = (Expected::of("siglip"), Device::flex());
+    let (expected, device) = (Expected::of("siglip"), Device::flex().autodiff());
     let (_dir, folder) = imported::<SiglipFamily>("siglip");
     let (_, model) = load::<SiglipFamily>(&folder, &device).expect("it is whole");
-    let (text, image) = (model.embed_text(&expected.text()), model.embed_image(&expected.pictures(&device)));
-    expected.assert_near("text", text.clone(), OUTPUT_TOLERANCE);
-    expected.assert_near("image", image.clone(), OUTPUT_TOLERANCE);
-    expected.assert_near("logits_per_text", model.logits(text, image), OUTPUT_TOLERANCE);
+    let pixels = expected.tensor::<4>("pixels", &device).require_grad();
+    let image = model.embed_image(&ImageInput { pixels: pixels.clone().permute([0, 2, 3, 1]) });
+    let text = model.embed_text(&expected.text());
+    expected.assert_near("text", text.clone().inner(), OUTPUT_TOLERANCE);
+    expected.assert_near("image", image.clone().inner(), OUTPUT_TOLERANCE);
+    expected.assert_near("logits_per_text", model.logits(text.clone(), image.clone()).inner(), OUTPUT_TOLERANCE);
+    let gradient = pixels.grad(&weighted_sum(image).backward()).expect("it reaches the pixels");
+    expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
+    let words = table_gradient(&model, "words.weight", &weighted_sum(text).backward());
+    expected.assert_near("words_gradient", words, GRADIENT_TOLERANCE);
     assert_exported_as_published::<SiglipFamily>("siglip");
 }
 

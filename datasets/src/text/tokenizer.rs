@@ -99,6 +99,12 @@ pub enum TokenizerError {
         /// The hash of what is there.
         got: String,
     },
+    /// A text that a published tokenizer does not take.
+    #[error("cannot make tokens of a text: {reason}")]
+    Text {
+        /// What does not fit.
+        reason: String,
+    },
     /// The library underneath failed.
     #[error("cannot train a tokenizer: {reason}")]
     Training {

@@ -163,6 +163,11 @@ impl ImportedFolder {
         &self.manifest.family
     }
 
+    /// The folder, from which only what was recorded is to be read.
+    pub(super) fn folder(&self) -> &PublishedFolder {
+        &self.folder
+    }
+
     /// Our config.
     pub fn model(&self) -> &Value {
         &self.manifest.model

@@ -10,6 +10,7 @@
 //! | `families`, `transfer` | the published models, and their way in and out |
 //! | `preprocessing`, `sentence` | what a model wants done to its input, and to the output of a sentence model |
 //! | `companions`, `imported` | what belongs to the weights, and the folder of a model after its import |
+//! | `model_folder` | a model to use, from either kind of folder |
 
 mod checkpoint;
 mod companions;
@@ -19,6 +20,7 @@ pub mod families;
 mod folder;
 mod imported;
 pub mod mapping;
+mod model_folder;
 pub mod preprocessing;
 mod safetensors;
 mod sentence;
@@ -32,5 +34,6 @@ pub use self::config::PublishedConfig;
 pub use self::error::CheckpointError;
 pub use self::folder::PublishedFolder;
 pub use self::imported::{ImportedFolder, ModelDescription};
+pub use self::model_folder::ModelFolder;
 pub use self::sentence::{Pooling, SentenceSettings};
 pub use self::transfer::{Import, PretrainedError, export, import, load};

@@ -5,6 +5,7 @@ use std::path::Path;
 use burn::prelude::*;
 
 use super::checkpoint::Checkpoint;
+use super::companions;
 use super::config::PublishedConfig;
 use super::error::CheckpointError;
 use super::families::Family;
@@ -68,23 +69,13 @@ pub fn import<F: Family>(
     out: &Path,
     options: &Import,
 ) -> Result<(ImportedFolder, Imported), PretrainedError> {
-    let weights = Checkpoint::open(source)?;
-    let published = PublishedConfig::open(source)?;
-    let config = F::config(&published, &weights)?;
-    if let Some(settings) = source.json("preprocessor_config.json")? {
-        let path = source.path().join("preprocessor_config.json");
-        F::check_preprocessing(&config, &PublishedConfig::new(&path, settings)?)?;
-    }
-    // of sentence models, whose steps behind the encoder are read when they are used
-    SentenceSettings::read(source)?;
     let device = Device::flex();
     // a whole import replaces every value, so that none has to be drawn
     let mut init = match options.completeness {
         Completeness::Whole => Initializer::zeros(&device),
         Completeness::Partial => Initializer::new(options.seed, &device),
     };
-    let fresh = init_model::<F>(source.path(), &config, &mut init)?;
-    let (model, imported) = F::mapping(&config).import(fresh, &weights, options.completeness)?;
+    let (published, config, model, imported) = read::<F>(source, options.completeness, &mut init)?;
     let description = ModelDescription {
         family: F::NAME,
         model: serde_json::to_value(&config).map_err(|e| CheckpointError::io("write", out, e.into()))?,
@@ -95,6 +86,43 @@ pub fn import<F: Family>(
         Ok(Mapping::own(&model).export(&model, path)?)
     })?;
     Ok((folder, imported))
+}
+
+/// A published model on a device, straight from its files.
+///
+/// # Errors
+/// When the config asks for what is not implemented, something does not fit, the tokenizer beside the weights has more
+/// tokens than they, or a file cannot be read.
+pub(super) fn load_published<F: Family>(
+    source: &PublishedFolder,
+    device: &Device,
+) -> Result<(F::Config, F::Model), PretrainedError> {
+    let mut init = Initializer::zeros(device);
+    let (_, config, model, _) = read::<F>(source, Completeness::Whole, &mut init)?;
+    if let Some(n_vocab) = F::n_vocab(&config) {
+        companions::check_tokenizer(source, n_vocab)?;
+    }
+    Ok((config, model))
+}
+
+/// What a published folder holds, checked against itself.
+fn read<F: Family>(
+    source: &PublishedFolder,
+    completeness: Completeness,
+    init: &mut Initializer,
+) -> Result<(PublishedConfig, F::Config, F::Model, Imported), PretrainedError> {
+    let weights = Checkpoint::open(source)?;
+    let published = PublishedConfig::open(source)?;
+    let config = F::config(&published, &weights)?;
+    if let Some(settings) = source.json("preprocessor_config.json")? {
+        let path = source.path().join("preprocessor_config.json");
+        F::check_preprocessing(&config, &PublishedConfig::new(&path, settings)?)?;
+    }
+    // of sentence models, whose steps behind the encoder are read when they are used
+    SentenceSettings::read(source)?;
+    let fresh = init_model::<F>(source.path(), &config, init)?;
+    let (model, imported) = F::mapping(&config).import(fresh, &weights, completeness)?;
+    Ok((published, config, model, imported))
 }
 
 /// An imported model on a device.

@@ -83,7 +83,7 @@ def index(path, files, shards):
 def gradient(output, *inputs):
     """The gradients of a weighted sum of the outputs; the weights are 1, 2, .. 7, 1, 2, .. in the outputs' order."""
     weights = (torch.arange(output.numel()) % 7 + 1).float().reshape(output.shape)
-    return torch.autograd.grad((output * weights).sum(), inputs)
+    return torch.autograd.grad((output * weights).sum(), inputs, retain_graph=True)
 
 
 def bert():
@@ -94,7 +94,10 @@ def bert():
     mask = (ids != 0).long()
     segments = torch.tensor([[0, 0, 0, 1, 1], [0, 0, 0, 0, 0]])
     hidden = model.bert(ids, attention_mask=mask, token_type_ids=segments).last_hidden_state
-    expected = {"ids": ids.tolist(), "mask": mask.tolist(), "segments": segments.tolist(), "hidden": numbers(hidden)}
+    # of what is no padding, into the table of words
+    words = gradient(hidden * mask[..., None], model.bert.embeddings.word_embeddings.weight)[0]
+    expected = {"ids": ids.tolist(), "mask": mask.tolist(), "segments": segments.tolist(), "hidden": numbers(hidden),
+                "words_gradient": numbers(words)}
     write("bert", model, expected, "bin")
 
 
@@ -140,7 +143,7 @@ def vit():
 
 
 def two_towers(model, ids, mask):
-    pixels = draw(3, 3, 12, 12)
+    pixels = draw(3, 3, 12, 12).requires_grad_()
     out = model(input_ids=ids, attention_mask=mask, pixel_values=pixels)
     return {
         "ids": ids.tolist(),
@@ -149,6 +152,8 @@ def two_towers(model, ids, mask):
         "text": numbers(out.text_embeds),
         "image": numbers(out.image_embeds),
         "logits_per_text": numbers(out.logits_per_text),
+        "words_gradient": numbers(gradient(out.text_embeds, model.text_model.embeddings.token_embedding.weight)[0]),
+        "gradient": numbers(gradient(out.image_embeds, pixels)[0]),
     }
 
 

@@ -22,19 +22,19 @@ const WORD_START: char = '\u{2581}';
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct ListeningOptions {
     /// Transcribe by CTC instead of token by token; --lm and --hot-words do so too
-    #[arg(long)]
+    #[arg(long, conflicts_with = "model")]
     ctc: bool,
     /// An n-gram language model of words, an ARPA file
-    #[arg(long, value_name = "FILE.arpa")]
+    #[arg(long, value_name = "FILE.arpa", conflicts_with = "model")]
     lm: Option<PathBuf>,
     /// How much the language model counts beside the sound
     #[arg(long, value_name = "X", default_value_t = 0.5, requires = "lm")]
     lm_weight: f64,
     /// Added to the score for every word, in nats: above 0, more and shorter words; 1.5 with --lm, else 0
-    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, conflicts_with = "model")]
     word_bonus: Option<f64>,
     /// Phrases to be heard more readily, one a line; a tab and a number behind one is its own boost
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
     hot_words: Option<PathBuf>,
     /// Added to the score for every hot phrase, in nats
     #[arg(

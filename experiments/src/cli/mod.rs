@@ -12,6 +12,7 @@ mod checkpoints;
 mod completions;
 mod config;
 mod data;
+mod embed;
 mod evaluate;
 mod index;
 mod list;
@@ -59,6 +60,7 @@ enum Command {
     Report(report::Args),
     Caption(caption::Args),
     Transcribe(transcribe::Args),
+    Embed(embed::Args),
     Search(search::Args),
     Index(index::Args),
     Score(score::Args),
@@ -79,6 +81,7 @@ impl Command {
             Command::Evaluate(args) => Some(args.work.device),
             Command::Caption(args) => Some(args.compute.device),
             Command::Transcribe(args) => Some(args.compute.device),
+            Command::Embed(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
             Command::Index(args) => args.device(),
             Command::Report(_)
@@ -100,6 +103,7 @@ impl Command {
             Command::Report(args) => report::run(args),
             Command::Caption(args) => caption::run(args),
             Command::Transcribe(args) => transcribe::run(args),
+            Command::Embed(args) => embed::run(&args),
             Command::Search(args) => search::run(args),
             Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),

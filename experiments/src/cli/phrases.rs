@@ -34,13 +34,7 @@ pub(super) struct Line {
 /// A file that cannot be read, is no text or too large, or holds no phrase.
 pub(super) fn read(path: &Path) -> Result<Vec<Line>, PhrasesError> {
     let fault = |problem: String| PhrasesError { path: path.to_owned(), problem };
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
-    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
-    read.map_err(|error| fault(format!("cannot be read: {error}")))?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(fault(format!("expected a list of words of at most {MAX_BYTES} bytes")));
-    }
+    let text = content(path)?;
     let lines = text.lines().enumerate().map(|(place, line)| {
         let (phrase, value) = match line.split_once('\t') {
             Some((phrase, value)) => (phrase, Some(value.trim().to_owned())),
@@ -53,6 +47,33 @@ pub(super) fn read(path: &Path) -> Result<Vec<Line>, PhrasesError> {
         return Err(fault("expected a phrase on each line, got none".to_owned()));
     }
     Ok(lines)
+}
+
+/// The lines of a file that are not blank, as they stand.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn lines_of(path: &Path) -> Result<Vec<String>, PhrasesError> {
+    let text = content(path)?;
+    let lines =
+        text.lines().filter(|line| !line.trim().is_empty()).map(ToOwned::to_owned).collect::<Vec<_>>();
+    if lines.is_empty() {
+        let problem = "expected a text on each line, got none".to_owned();
+        return Err(PhrasesError { path: path.to_owned(), problem });
+    }
+    Ok(lines)
+}
+
+fn content(path: &Path) -> Result<String, PhrasesError> {
+    let fault = |problem: String| PhrasesError { path: path.to_owned(), problem };
+    let mut text = String::new();
+    let file = File::open(path).map_err(|error| fault(format!("cannot be read: {error}")))?;
+    let read = file.take(MAX_BYTES + 1).read_to_string(&mut text);
+    read.map_err(|error| fault(format!("cannot be read: {error}")))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(fault(format!("expected a list of words of at most {MAX_BYTES} bytes")));
+    }
+    Ok(text)
 }
 
 /// Texts that consist of the phrases of a file.

@@ -13,6 +13,7 @@ mod retrieval;
 mod scores;
 mod transcripts;
 mod whisper;
+mod whisper_model;
 
 use std::path::Path;
 

@@ -164,7 +164,7 @@ mod hub {
 }
 
 /// What went wrong and what to do about it.
-pub(super) fn report(error: PretrainedError) -> Report {
+pub(in crate::cli) fn report(error: PretrainedError) -> Report {
     match error.hint() {
         Some(hint) => miette::miette!(help = hint, "{error}"),
         None => miette::miette!("{error}"),

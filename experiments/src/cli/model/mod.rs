@@ -7,6 +7,8 @@ mod export;
 mod import;
 mod plan;
 
+pub(super) use import::report;
+
 /// See what a model consists of and what training it takes, and import and export published weights
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -5,7 +5,7 @@ use super::{WhisperRules, WhisperTokens, WindowResult, WindowSearch};
 use crate::decode::{DecodeError, NextToken};
 
 /// Mel frames of a window: 30 s.
-const WINDOW_FRAMES: usize = 3000;
+pub(super) const WINDOW_FRAMES: usize = 3000;
 /// A mel frame is 10 ms.
 const FRAME_S: f64 = 0.01;
 /// Text drawn at a higher temperature is no good beginning for the next window.

@@ -6,17 +6,21 @@
 //!
 //! # Differences from the reference
 //! Draws are a function of the seed, the window, the try and the place, not of a global generator. Words have no times of their
-//! own, and there are no clips: a recording is one.
+//! own, and there are no clips: a recording is one. See [`WhisperRecording`] too.
 
 mod long_form;
+mod recording;
 mod rules;
 mod segments;
 mod tokens;
+mod vocabulary;
 mod window;
 
 pub use long_form::{LongForm, Recognition, Segment, WindowPlace, Windows};
+pub use recording::{WhisperRecording, WhisperState};
 pub use rules::WhisperRules;
 pub use tokens::WhisperTokens;
+pub use vocabulary::{WhisperTask, WhisperVocabulary, WhisperVocabularyError};
 pub use window::{WindowResult, WindowSearch, compression_ratio};
 
 #[cfg(test)]

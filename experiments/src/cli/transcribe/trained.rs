@@ -1,7 +1,7 @@
-//! `triptych transcribe`: writes down what recordings say.
+//! Recordings written down by the model of a run.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::{Value, json};
 use triptych_datasets::audio::AudioPipeline;
@@ -9,9 +9,9 @@ use triptych_encoders::Modality;
 use triptych_tasks::decode::BeamSearch;
 use triptych_tasks::decode::ctc::TimedWord;
 
-use super::listening::{Listener, ListeningOptions};
-use super::options::Compute;
-use super::outcomes::Outcomes;
+use super::Args;
+use crate::cli::listening::Listener;
+use crate::cli::outcomes::Outcomes;
 use crate::diagnostic::UsageError;
 use crate::evaluate::{InferenceError, Manner, batch_of_recordings, read_recording};
 use crate::run::trained::TrainedRun;
@@ -21,42 +21,6 @@ const FRAME_S: f64 = 0.01;
 /// Texts that a search by CTC keeps if nothing else is said.
 const CTC_BEAMS: usize = 32;
 
-/// Write down what recordings say
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  triptych transcribe runs/quickstart hello.wav
-  triptych transcribe runs/quickstart *.wav --json | jq -r '.[].text'
-  triptych transcribe runs/quickstart hello.wav --timestamps
-  triptych transcribe runs/quickstart hello.wav --ctc-weight 0.3
-  triptych transcribe runs/quickstart hello.wav --lm words.arpa --hot-words names.txt --n-best 5")]
-pub(crate) struct Args {
-    /// The run whose model to use
-    run: PathBuf,
-    /// Recordings: wav, flac, mp3, ogg, m4a
-    #[arg(required = true, value_name = "AUDIO")]
-    recordings: Vec<PathBuf>,
-    /// Print a JSON list of objects
-    #[arg(long)]
-    json: bool,
-    /// Say when each word is said, as CTC hears it
-    #[arg(long)]
-    timestamps: bool,
-    /// Texts kept at each step; the config's `evaluate.n_beams` if not given, 32 by CTC
-    #[arg(long, value_name = "N")]
-    beam: Option<usize>,
-    /// Write token by token, and let CTC have this share of the say, 0 to 1
-    #[arg(long, value_name = "X", conflicts_with_all = ["ctc", "lm", "hot_words"])]
-    ctc_weight: Option<f64>,
-    /// Texts to give for each recording
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    n_best: usize,
-    #[command(flatten)]
-    listening: ListeningOptions,
-    #[command(flatten)]
-    pub(crate) compute: Compute,
-}
-
 /// A transcript, however it was found.
 struct Transcript {
     ids: Vec<u32>,
@@ -64,7 +28,7 @@ struct Transcript {
     score: f64,
 }
 
-pub(crate) fn run(args: Args) -> miette::Result<()> {
+pub(super) fn run(args: &Args) -> miette::Result<()> {
     let run = TrainedRun::open(&args.run, args.compute.device)?;
     run.require(Modality::Audio)?;
     let is_by_ctc = args.listening.is_by_ctc();
