@@ -210,7 +210,11 @@ fn clip_computes_what_transformers_computes() {
     let text = model.embed_text(&expected.text());
     expected.assert_near("text", text.clone().inner(), OUTPUT_TOLERANCE);
     expected.assert_near("image", image.clone().inner(), OUTPUT_TOLERANCE);
-    expected.assert_near("logits_per_text", model.logits(text.clone(), image.clone()).inner(), OUTPUT_TOLERANCE);
+    expected.assert_near(
+        "logits_per_text",
+        model.logits(text.clone(), image.clone()).inner(),
+        OUTPUT_TOLERANCE,
+    );
     let gradient = pixels.grad(&weighted_sum(image).backward()).expect("it reaches the pixels");
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
     let words = table_gradient(&model, "text.words.weight", &weighted_sum(text).backward());
@@ -228,7 +232,11 @@ fn siglip_computes_what_transformers_computes() {
     let text = model.embed_text(&expected.text());
     expected.assert_near("text", text.clone().inner(), OUTPUT_TOLERANCE);
     expected.assert_near("image", image.clone().inner(), OUTPUT_TOLERANCE);
-    expected.assert_near("logits_per_text", model.logits(text.clone(), image.clone()).inner(), OUTPUT_TOLERANCE);
+    expected.assert_near(
+        "logits_per_text",
+        model.logits(text.clone(), image.clone()).inner(),
+        OUTPUT_TOLERANCE,
+    );
     let gradient = pixels.grad(&weighted_sum(image).backward()).expect("it reaches the pixels");
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
     let words = table_gradient(&model, "words.weight", &weighted_sum(text).backward());
