@@ -74,8 +74,9 @@ fn assert_same(plain: &Outcome, again: &Outcome, what: &str) {
 /// order.
 const ORDER_TOLERANCE: f32 = 1e-6;
 
-/// The same where Burn's softmax is one pass outside training and several operations in it, whose last bits differ.
-const SOFTMAX_TOLERANCE: f32 = 4e-6;
+/// The same where Burn's softmax is one pass outside training and several operations in it: the last bits differ, and a
+/// bias of all queries is left with little of gradients that cancel out.
+const SOFTMAX_TOLERANCE: f32 = 1e-5;
 
 fn assert_near(plain: &parameters::Table, again: &parameters::Table, tolerance: f32) {
     assert!(plain.keys().eq(again.keys()));
