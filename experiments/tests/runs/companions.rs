@@ -23,6 +23,9 @@ distil_image_text = { weight = 0.5 }
 distil_image = { weight = 0.5, distance = "squared_error" }
 distil_caption = { weight = 0.5, temperature = 1.5 }
 
+[evaluate]
+rerank = 3
+
 [train]
 micro_batches = 2
 teacher = "teacher"
@@ -76,6 +79,12 @@ fn a_student_goes_on_bit_for_bit_with_its_average_queues_and_weights() {
         let conflicts = measured[0]["conflicts"].as_object().unwrap();
         assert!(conflicts.values().all(|cosine| cosine.as_f64().unwrap().abs() <= 1.0 + 1e-6));
     }
+    // the pairs that it has learned to judge, and no others
+    desk.succeed(&["evaluate", "uncertain", "--quiet"]);
+    let scores = triptych::evaluate::read_scores(&desk.path("uncertain/scores.json")).unwrap();
+    let reranked = scores.iter().filter(|row| row.name == "R@1 (re-ranked)");
+    let directions = reranked.map(|row| row.direction()).collect::<Vec<_>>();
+    assert_eq!(directions, ["image → text", "text → image"]);
 }
 
 #[test]
