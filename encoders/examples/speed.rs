@@ -24,7 +24,7 @@ use triptych_encoders::pretrained::families::{
 };
 use triptych_encoders::{AudioInput, ImageInput, TextInput};
 
-type Failure = Box<dyn std::error::Error>;
+type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const RUNS: usize = 5;
 const N_TOKENS: usize = 128;
