@@ -17,7 +17,7 @@ use burn::prelude::*;
 use burn::tensor::Distribution;
 use triptych_encoders::input::padding;
 use triptych_encoders::layers::initializer::Initializer;
-use triptych_encoders::layers::transformer::TransformerConfig;
+use triptych_encoders::layers::transformer::{BlockConfig, TransformerConfig};
 use triptych_encoders::pretrained::ModelFolder;
 use triptych_encoders::pretrained::families::{
     BertFamily, PatchConfig, PublishedBertConfig, PublishedVitConfig, Whisper, WhisperConfig,
@@ -75,7 +75,7 @@ fn bert() -> Result<(), Failure> {
         max_tokens: 512,
         n_segments: 2,
         has_pooler: false,
-        transformer: base(),
+        transformer: base().with_block(BlockConfig { norm_first: false, ..BlockConfig::default() }),
     };
     let plain = config.init(&mut Initializer::new(1, &Device::flex()))?;
     let trained = config.init(&mut Initializer::new(1, &Device::flex().autodiff()))?;
