@@ -65,6 +65,13 @@ impl Expected {
         TextInput { ids, is_pad }
     }
 
+    /// The first of the values of `pixels` as a picture of 2 x 4 patches, where the models were made for 3 x 3.
+    fn other_size(&self, device: &Device) -> ImageInput {
+        let values = self.values("pixels")[..3 * 8 * 16].to_vec();
+        let pixels = Tensor::<4>::from_data(TensorData::new(values, [1, 3, 8, 16]), device);
+        ImageInput { pixels: pixels.permute([0, 2, 3, 1]) }
+    }
+
     fn assert_near<const D: usize>(&self, key: &str, got: Tensor<D>, tolerance: f32) {
         assert_eq!(got.dims().to_vec(), self.shape(key), "{key}");
         let got = got.into_data().try_to_vec::<f32>().expect("floats");
@@ -197,6 +204,8 @@ fn vit_computes_what_transformers_computes() {
     expected.assert_near("pooled", model.pooled(&output).expect("a pooler").inner(), OUTPUT_TOLERANCE);
     expected.assert_near("hidden", output.tokens.inner(), OUTPUT_TOLERANCE);
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
+    let other = model.forward(&expected.other_size(&device)).tokens.inner();
+    expected.assert_near("other_size", other, OUTPUT_TOLERANCE);
     assert_exported_as_published::<VitFamily>("vit");
 }
 
@@ -219,6 +228,8 @@ fn clip_computes_what_transformers_computes() {
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
     let words = table_gradient(&model, "text.words.weight", &weighted_sum(text).backward());
     expected.assert_near("words_gradient", words, GRADIENT_TOLERANCE);
+    let other = model.embed_image(&expected.other_size(&device)).inner();
+    expected.assert_near("other_size", other, OUTPUT_TOLERANCE);
     assert_exported_as_published::<ClipFamily>("clip");
 }
 
@@ -241,6 +252,8 @@ fn siglip_computes_what_transformers_computes() {
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
     let words = table_gradient(&model, "words.weight", &weighted_sum(text).backward());
     expected.assert_near("words_gradient", words, GRADIENT_TOLERANCE);
+    let other = model.embed_image(&expected.other_size(&device)).inner();
+    expected.assert_near("other_size", other, OUTPUT_TOLERANCE);
     assert_exported_as_published::<SiglipFamily>("siglip");
 }
 

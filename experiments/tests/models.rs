@@ -53,11 +53,13 @@ fn completed(family: &str, template: &[Value], marks: &[(&str, u32)]) -> tempfil
         words.remove(&format!("w{id}"));
         words.insert((*mark).to_owned(), json!(id));
     }
+    let second = json!({ "Sequence": { "id": "B", "type_id": 0 } });
+    let pair = template.iter().cloned().chain([second]).collect::<Vec<_>>();
     let tokenizer = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
         "pre_tokenizer": { "type": "WhitespaceSplit" },
         "post_processor": {
-            "type": "TemplateProcessing", "single": template, "pair": template,
+            "type": "TemplateProcessing", "single": template, "pair": pair,
             "special_tokens": specials.collect::<std::collections::BTreeMap<_, _>>(),
         },
         "decoder": null,

@@ -10,7 +10,7 @@ use burn::prelude::*;
 /// # Reference
 /// PyTorch's `interpolate(mode="bicubic", align_corners=False)` as `transformers` calls it in
 /// `ViTEmbeddings.interpolate_pos_encoding`.
-pub(super) fn interpolated(positions: Tensor<2>, from: [usize; 2], to: [usize; 2]) -> Tensor<2> {
+pub(crate) fn interpolated(positions: Tensor<2>, from: [usize; 2], to: [usize; 2]) -> Tensor<2> {
     if from == to {
         return positions;
     }

@@ -138,8 +138,20 @@ def vit():
         "hidden": numbers(out.last_hidden_state),
         "pooled": numbers(out.pooler_output),
         "gradient": numbers(gradient(out.last_hidden_state, pixels)[0]),
+        "other_size": numbers(model(other_size(pixels), interpolate_pos_encoding=True).last_hidden_state),
     }
     write("vit", model, expected, "safetensors")
+
+
+def other_size(pixels):
+    """The first of the values as a picture of 2 x 4 patches, where the models were made for 3 x 3."""
+    return pixels.detach().flatten()[: 3 * 8 * 16].reshape(1, 3, 8, 16)
+
+
+def embedded(model, pixels):
+    pooled = model.vision_model(pixels, interpolate_pos_encoding=True).pooler_output
+    pooled = model.visual_projection(pooled) if hasattr(model, "visual_projection") else pooled
+    return torch.nn.functional.normalize(pooled, dim=-1)
 
 
 def two_towers(model, ids, mask):
@@ -154,6 +166,7 @@ def two_towers(model, ids, mask):
         "logits_per_text": numbers(out.logits_per_text),
         "words_gradient": numbers(gradient(out.text_embeds, model.text_model.embeddings.token_embedding.weight)[0]),
         "gradient": numbers(gradient(out.image_embeds, pixels)[0]),
+        "other_size": numbers(embedded(model, other_size(pixels))),
     }
 
 

@@ -9,6 +9,7 @@ use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
 use crate::layers::ops;
 use crate::pretrained::{CheckpointError, PublishedConfig};
+use crate::vision::interpolated;
 
 /// Sizes of [`Patches`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,23 +78,33 @@ impl PatchConfig {
 }
 
 impl Patches {
+    /// Positions are interpolated where the picture has another size than the model was made for.
+    ///
     /// # Shapes
-    /// `[batch, side, side, 3]`, `[d_model]` of a token that goes first -> `[batch, n_tokens, d_model]`
+    /// `[batch, height, width, 3]`, `[d_model]` of a token that goes first -> `[batch, n_tokens, d_model]`
     ///
     /// # Panics
-    /// When the picture has another size than there are positions.
+    /// When the patches do not divide the picture.
+    ///
+    /// # Reference
+    /// `transformers`' `interpolate_pos_encoding`, of ViT, CLIP and SigLIP.
     pub(super) fn forward(&self, pixels: Tensor<4>, first: Option<Tensor<1>>) -> Tensor<3> {
-        let rows = ops::unfold(pixels, [self.patch_side; 2], [self.patch_side; 2], [0, 0]);
-        let [batch, height, width, d_patch] = rows.dims();
-        let patches = self.projection.forward(rows.reshape([batch, height * width, d_patch]));
-        let [_, n_patches, d_model] = patches.dims();
-        let tokens = match first {
-            Some(first) => Tensor::cat(vec![first.reshape([1, 1, d_model]).repeat_dim(0, batch), patches], 1),
-            None => patches,
-        };
+        let ([_, height, width, _], side) = (pixels.dims(), self.patch_side);
+        assert!(
+            height.is_multiple_of(side) && width.is_multiple_of(side),
+            "a picture of {height} x {width} pixels, expected multiples of the patch's side {side}"
+        );
+        let map = ops::unfold(pixels, [side; 2], [side; 2], [0, 0]);
+        let [batch, rows, columns, d_patch] = map.dims();
+        let patches = self.projection.forward(map.reshape([batch, rows * columns, d_patch]));
+        let [_, _, d_model] = patches.dims();
         let positions = self.positions.val();
-        let ([n_positions, _], [_, n_tokens, _]) = (positions.dims(), tokens.dims());
-        assert_eq!(n_tokens, n_positions, "a picture of {n_patches} patches for {n_positions} positions");
-        tokens + positions.unsqueeze::<3>()
+        let n_before = usize::from(first.is_some());
+        let n_places = positions.dims()[0] - n_before;
+        let places = positions.clone().narrow(0, n_before, n_places);
+        let patches = patches + interpolated(places, [n_places.isqrt(); 2], [rows, columns]).unsqueeze::<3>();
+        let Some(first) = first else { return patches };
+        let first = first.unsqueeze::<2>() + positions.narrow(0, 0, 1);
+        Tensor::cat(vec![first.reshape([1, 1, d_model]).repeat_dim(0, batch), patches], 1)
     }
 }

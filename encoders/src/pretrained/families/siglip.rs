@@ -102,10 +102,11 @@ impl Siglip {
     /// Pictures as vectors of length 1.
     ///
     /// # Shapes
-    /// `[batch, side, side, 3]` -> `[batch, d_embedding]`
+    /// `[batch, height, width, 3]` -> `[batch, d_embedding]`; positions are interpolated where it is another size than the
+    /// model was made for
     ///
     /// # Panics
-    /// When the pictures have another size than the model was made for.
+    /// When the patches do not divide the pictures.
     pub fn embed_image(&self, input: &ImageInput) -> Tensor<2> {
         let tokens = self.patches.forward(input.pixels.clone(), None);
         unit(self.pooling.forward(self.image.forward(tokens, &AttentionMask::bidirectional(None)), None))

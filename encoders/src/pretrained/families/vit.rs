@@ -60,10 +60,11 @@ impl PublishedVit {
     /// The class token, and the patches row by row.
     ///
     /// # Shapes
-    /// `[batch, side, side, 3]` -> `[batch, 1 + n_patches, d_model]`
+    /// `[batch, height, width, 3]` -> `[batch, 1 + n_patches, d_model]`; positions are interpolated where it is another size
+    /// than the model was made for
     ///
     /// # Panics
-    /// When the picture has another size than the model was made for.
+    /// When the patches do not divide the picture.
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
         let tokens = self.patches.forward(input.pixels.clone(), Some(self.class.val()));
         let tokens = self.transformer.forward(tokens, &AttentionMask::bidirectional(None));
