@@ -327,7 +327,8 @@ fn neighbours_in_a_batch_do_not_change_outputs() {
 #[test]
 fn outputs_of_fewer_blocks_come_before_the_whole_output() {
     let device = Device::flex();
-    for (name, backbone) in backbones(&device) {
+    // co-attention has no one sequence between its blocks
+    for (name, backbone) in backbones(&device).into_iter().filter(|(name, _)| *name != "co_attention") {
         let (rows, width) = rows(Modality::Audio);
         let inputs = [sequence(Modality::Audio, &rows, width, 9, &device)];
         let whole = backbone.forward(&inputs);
