@@ -10,8 +10,8 @@ use crate::adam::Adam;
 use crate::fixture::{batch, loss, loss_value, tiny_model};
 use crate::parameters;
 
-const N_SAMPLES: usize = 12;
-const N_STEPS: usize = 100;
+const N_SAMPLES: usize = 64;
+const N_STEPS: usize = 200;
 const LR: f32 = 5e-3;
 
 /// The share of its first value that an objective's loss must fall below.
@@ -23,8 +23,13 @@ fn goal(objective: &dyn Objective) -> f32 {
         "masked_audio" => 0.6,
         // three quarters of a picture are not even there
         "masked_autoencoder" => 0.6,
-        // with nothing else in view, the first tokens of twelve texts are twelve guesses: 2.5 of each text's 4 or 5 tokens
-        "text_generation" => 0.25,
+        // with nothing else in view, which of 64 texts it is remains a guess: 4.2 in each text's 4 or 5 tokens, of the 3.2 a
+        // token at first
+        "text_generation" => 0.35,
+        // what the average finds alike too is asked for besides
+        "momentum_image_text" | "momentum_audio_text" => 0.3,
+        // pushed by 63 negatives a pair, it falls last, and is still falling
+        "sigmoid_image_audio" => 0.3,
         // negatives are drawn anew as the embeddings change
         "matching_image_text" | "matching_audio_text" => 0.6,
         _ => 0.2,
