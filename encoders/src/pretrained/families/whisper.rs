@@ -122,6 +122,12 @@ impl Whisper {
     }
 
     fn classify(&self, tokens: Tensor<3>) -> Tensor<3> {
+        let [batch, n_tokens, d_model] = tokens.dims();
+        if n_tokens == 1 {
+            // turning the whole table over would cost more than the step
+            let logits = self.words.weight.val().matmul(tokens.reshape([batch, d_model]).transpose());
+            return logits.transpose().unsqueeze_dim::<3>(1);
+        }
         ops::linear(tokens, self.words.weight.val().transpose(), None)
     }
 }
