@@ -9,6 +9,7 @@ use crate::diagnostic;
 
 mod caption;
 mod checkpoints;
+mod classify;
 mod completions;
 mod config;
 mod data;
@@ -60,6 +61,7 @@ enum Command {
     Caption(caption::Args),
     Transcribe(transcribe::Args),
     Search(search::Args),
+    Classify(classify::Args),
     Index(index::Args),
     Score(score::Args),
     Data(data::Args),
@@ -80,6 +82,7 @@ impl Command {
             Command::Caption(args) => Some(args.compute.device),
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
+            Command::Classify(args) => Some(args.compute.device),
             Command::Index(args) => args.device(),
             Command::Report(_)
             | Command::Score(_)
@@ -101,6 +104,7 @@ impl Command {
             Command::Caption(args) => caption::run(args),
             Command::Transcribe(args) => transcribe::run(args),
             Command::Search(args) => search::run(args),
+            Command::Classify(args) => classify::run(args),
             Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),

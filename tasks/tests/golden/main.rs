@@ -4,6 +4,7 @@
 mod captions;
 mod contrastive;
 mod ctc;
+mod linear_probe;
 mod logits;
 mod retrieval;
 mod scores;
