@@ -12,7 +12,9 @@ use triptych_tasks::model::Model;
 use crate::configuration::{ExperimentConfig, Resolved};
 use crate::device::DeviceChoice;
 use crate::diagnostic::Interrupted;
-use crate::evaluate::{Inference, Judge, Perceptions, Predictions, ScoreRow, measure, members, write_scores};
+use crate::evaluate::{
+    Inference, Judge, Perceptions, Predictions, ScoreRow, classify, measure, members, write_scores,
+};
 use crate::interrupt::{self, this_command};
 use crate::progress::Progress;
 use crate::run::TrainError;
@@ -237,7 +239,10 @@ pub(crate) fn evaluate(
     let all = texts.values().copied().collect::<Vec<_>>();
     let embeddings = inference.embed_texts(&all, config.evaluate.batch_size);
     perceptions.texts = texts.into_keys().map(ToOwned::to_owned).zip(embeddings).collect();
-    let (rows, predictions) = measure(&corpus, &perceptions, judge.as_ref(), &config.evaluate)?;
+    let (mut rows, mut predictions) = measure(&corpus, &perceptions, judge.as_ref(), &config.evaluate)?;
+    let (classified, classifications) = classify(&inference, &corpus, &perceptions, config)?;
+    rows.extend(classified);
+    predictions.classifications = classifications;
     write_scores(&trained.folder.path().join("scores.json"), &rows)?;
     let json = serde_json::to_vec(&predictions).expect("plain data serialise");
     trained.folder.write(Predictions::FILE, &json)?;

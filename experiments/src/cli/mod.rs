@@ -9,6 +9,7 @@ use crate::diagnostic;
 
 mod caption;
 mod checkpoints;
+mod classify;
 mod completions;
 mod config;
 mod data;
@@ -62,6 +63,7 @@ enum Command {
     Transcribe(transcribe::Args),
     Embed(embed::Args),
     Search(search::Args),
+    Classify(classify::Args),
     Index(index::Args),
     Score(score::Args),
     Data(data::Args),
@@ -83,6 +85,7 @@ impl Command {
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Embed(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
+            Command::Classify(args) => Some(args.compute.device),
             Command::Index(args) => args.device(),
             Command::Report(_)
             | Command::Score(_)
@@ -105,6 +108,7 @@ impl Command {
             Command::Transcribe(args) => transcribe::run(args),
             Command::Embed(args) => embed::run(&args),
             Command::Search(args) => search::run(args),
+            Command::Classify(args) => classify::run(args),
             Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),

@@ -15,6 +15,7 @@ use triptych_encoders::Modality;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
+use super::classify::{ClassifyConfig, check_classify};
 use super::mixture::{WeightedFolder, check_mixture};
 use super::requirements::check_requirements;
 use super::schedule::ObjectiveSchedule;
@@ -211,6 +212,9 @@ pub struct EvaluateConfig {
     pub rerank: usize,
     /// What training never saw.
     pub holdouts: Vec<Holdout>,
+    /// Which hold-outs are classified by the names of classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classify: Vec<ClassifyConfig>,
 }
 
 /// A part of the corpus to measure on.
@@ -283,6 +287,7 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
     check_mixture(resolved)?;
     check_mixup(resolved)?;
     check_requirements(resolved)?;
+    check_classify(resolved)?;
     let optimizer = &config.train.optimizer;
     if !(optimizer.lr.is_finite() && optimizer.lr > 0.0) {
         return Err(resolved.reject("train.optimizer.lr", "a finite number above 0"));

@@ -12,8 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod builtin;
+mod classify;
 mod error;
 mod experiment;
+mod label;
 mod layer;
 mod mixture;
 mod provenance;
@@ -23,10 +25,12 @@ mod strict;
 mod tree;
 
 pub use builtin::{BuiltIn, built_in_configs};
+pub use classify::ClassifyConfig;
 pub use error::{ConfigError, Problem};
 pub use experiment::{
     CorpusConfig, DataConfig, EvaluateConfig, ExperimentConfig, Holdout, TrainConfig, experiment,
 };
+pub use label::Label;
 pub use mixture::WeightedFolder;
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
 pub use schedule::ObjectiveSchedule;

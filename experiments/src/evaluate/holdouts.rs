@@ -241,26 +241,10 @@ impl<'a> Measured<'a> {
         &mut self,
         task: &str,
         holdout: &str,
-        (query, target): (Option<&str>, Option<&str>),
+        direction: (Option<&str>, Option<&str>),
         score: Score,
         chance: Option<f64>,
     ) {
-        // one sample alone leaves nothing to resample: its interval is the point
-        let (low, high) =
-            score.interval.map_or((score.value, score.value), |interval| (interval.low, interval.high));
-        self.rows.push(ScoreRow {
-            task: task.to_owned(),
-            holdout: holdout.to_owned(),
-            query: query.map(ToOwned::to_owned),
-            target: target.map(ToOwned::to_owned),
-            name: score.name,
-            value: score.value,
-            unit: score.unit,
-            n: score.n,
-            low,
-            high,
-            chance,
-            higher_is_better: score.higher_is_better,
-        });
+        self.rows.push(ScoreRow::new(task, holdout, direction, score, chance));
     }
 }

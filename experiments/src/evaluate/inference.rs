@@ -3,7 +3,7 @@
 use burn::prelude::*;
 use triptych_datasets::batch::{HostBatch, TextBatch};
 use triptych_datasets::text::{BOS, EOS, MASK, PAD, Tokenizer, UNK};
-use triptych_encoders::{AudioInput, ImageInput, TextInput, TokenSequence};
+use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput, TokenSequence};
 use triptych_fusion::sequence::Segment;
 use triptych_tasks::decode::causal::{Marks, Writer};
 use triptych_tasks::decode::ctc::CtcError;
@@ -72,6 +72,19 @@ impl<'a> Inference<'a> {
     ) -> Self {
         let marks = Marks { begin: BOS, end: EOS, forbidden: vec![PAD, BOS, MASK, UNK] };
         Self { model, tokenizer, marks, n_beams, max_text_tokens, device: device.clone() }
+    }
+
+    /// Factor on the similarities of texts with pictures or with sounds: the inverse of the temperature.
+    pub(crate) fn text_scale(&self, modality: Modality) -> f64 {
+        let logarithms = self.model.retrieval.log_scale.val().into_data().convert::<f32>();
+        let logarithms = logarithms.try_into_vec::<f32>().expect("converted to float32");
+        let scale_idx = if modality == Modality::Audio { 1 } else { 0 };
+        f64::from(logarithms[scale_idx]).exp()
+    }
+
+    /// Tokens of a text, and how many of them are read.
+    pub(crate) fn text_length(&self, text: &str) -> (usize, usize) {
+        (self.tokenizer.encode(text).len(), self.max_text_tokens)
     }
 
     /// Embeddings of texts, compared by their dot products.

@@ -7,6 +7,7 @@ mod media;
 mod predictions;
 mod retrieval;
 mod score_row;
+mod zero_shot;
 
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub use inference::InferenceError;
@@ -17,6 +18,9 @@ pub(crate) use media::{
     recording,
 };
 pub use predictions::{
-    CaptionPrediction, Found, Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,
+    CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found, Item, Predictions,
+    PredictionsError, SearchPrediction, TranscriptPrediction,
 };
 pub use score_row::{ScoreRow, ScoresError, read_scores, write_scores};
+pub use zero_shot::ClassifyError;
+pub(crate) use zero_shot::{Classes, classify};

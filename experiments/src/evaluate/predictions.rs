@@ -14,6 +14,9 @@ pub struct Predictions {
     pub transcripts: Vec<TranscriptPrediction>,
     /// Searches, some of each hold-out.
     pub searches: Vec<SearchPrediction>,
+    /// Samples told apart by the names of classes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub classifications: Vec<ClassificationPrediction>,
 }
 
 /// A caption.
@@ -65,6 +68,52 @@ pub struct SearchPrediction {
     pub results: Vec<Found>,
     /// Rank of the first right answer, from 1.
     pub rank: f64,
+}
+
+/// A hold-out told apart by the names of classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassificationPrediction {
+    /// The hold-out.
+    pub holdout: String,
+    /// `image` or `speech`.
+    pub query: String,
+    /// What the classes are: `tag:category`.
+    pub label: String,
+    /// Phrases around their names.
+    pub templates: Vec<String>,
+    /// Every class that there was to choose from.
+    pub classes: Vec<ClassOutcome>,
+    /// Every sample.
+    pub samples: Vec<ClassifiedSample>,
+}
+
+/// How a class was recognised.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassOutcome {
+    /// Its name.
+    pub name: String,
+    /// Samples of it.
+    pub n: usize,
+    /// Those that were taken for it.
+    pub n_right: usize,
+    /// Samples of any class that were taken for it.
+    pub n_predicted: usize,
+}
+
+/// What a sample was taken for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassifiedSample {
+    /// The sample.
+    pub id: String,
+    /// Its class.
+    pub label: String,
+    /// What it was taken for.
+    pub predicted: String,
+    /// The probability of that.
+    pub confidence: f64,
 }
 
 /// Something found.

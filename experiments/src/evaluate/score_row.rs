@@ -7,6 +7,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use triptych_tasks::metrics::Score;
 
 /// One figure: what was measured, on which hold-out, and how sure it is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,6 +43,33 @@ pub struct ScoreRow {
 }
 
 impl ScoreRow {
+    /// A score of `task` on `holdout`, asked with `query` for `target`.
+    pub(crate) fn new(
+        task: &str,
+        holdout: &str,
+        (query, target): (Option<&str>, Option<&str>),
+        score: Score,
+        chance: Option<f64>,
+    ) -> Self {
+        // one sample alone leaves nothing to resample: its interval is the point
+        let (low, high) =
+            score.interval.map_or((score.value, score.value), |interval| (interval.low, interval.high));
+        Self {
+            task: task.to_owned(),
+            holdout: holdout.to_owned(),
+            query: query.map(ToOwned::to_owned),
+            target: target.map(ToOwned::to_owned),
+            name: score.name,
+            value: score.value,
+            unit: score.unit,
+            n: score.n,
+            low,
+            high,
+            chance,
+            higher_is_better: score.higher_is_better,
+        }
+    }
+
     /// The direction of the task: `speech → image`, or the one modality that is named, or nothing.
     pub fn direction(&self) -> String {
         match (&self.query, &self.target) {

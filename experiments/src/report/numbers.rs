@@ -127,6 +127,8 @@ pub(super) fn task(code: &str) -> String {
         "retrieval" => "Retrieval".into(),
         "asr" => "Speech to text".into(),
         "caption" => "Captions".into(),
+        "zero-shot" => "Zero-shot classification".into(),
+        "vqa" => "Answers to questions".into(),
         _ => {
             let mut chars = code.chars();
             chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
@@ -150,6 +152,11 @@ pub(super) fn metric(name: &str) -> Option<&'static str> {
             "n-gram agreement with the references, weighted by how telling each n-gram is; 10 at most"
         }
         "BLEU-1" | "BLEU-2" | "BLEU-3" | "BLEU-4" => "n-gram precision with a penalty for brevity",
+        "accuracy" => "share of samples taken for what they are",
+        "top-5 accuracy" => "share of samples whose class is among the five likeliest",
+        "macro F1" => "F1 of a class, averaged over the classes",
+        "ECE" | "adaptive ECE" => "how far the confidence is from how often it is right",
+        "VQA" => "agreement with the answers that people gave; three of them make an answer right",
         "ROUGE-L" => "longest common subsequence with a reference",
         _ => return None,
     })

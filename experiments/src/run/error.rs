@@ -14,7 +14,7 @@ use super::checkpoint::CheckpointError;
 use super::folder::RunError;
 use super::parameters::ParameterError;
 use super::write::WriteError;
-use crate::evaluate::{InferenceError, PredictionsError, ScoresError};
+use crate::evaluate::{ClassifyError, InferenceError, PredictionsError, ScoresError};
 use crate::report::ReportError;
 
 /// Why training or loading a trained model stopped.
@@ -81,6 +81,10 @@ pub enum TrainError {
         /// Its name.
         name: String,
     },
+    /// A hold-out that cannot be classified.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Classify(#[from] ClassifyError),
     /// A model's sizes.
     #[error("model: {0}")]
     Model(#[from] triptych_encoders::ConfigError),

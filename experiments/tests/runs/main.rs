@@ -1,6 +1,7 @@
 //! Whole runs of the built program on a handful of concepts: stopped, damaged, starved of disk, used.
 
 mod augmentation;
+mod classification;
 mod companions;
 mod damage;
 mod disk;

@@ -6,6 +6,7 @@
 mod captions;
 mod contrastive;
 mod ctc;
+mod linear_probe;
 mod logits;
 mod objectives;
 mod pairs;

@@ -1,0 +1,51 @@
+"""Linear probes as scikit-learn fits them, into linear_probe.json.
+
+    python -m venv venv && venv/bin/pip install scikit-learn==1.9.1
+    venv/bin/python linear_probe.py
+
+Features are rounded to float32. scikit-learn is told to go on until its gradient is as good as 0, so that both are at
+the optimum, which is unique.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import sklearn
+from sklearn.linear_model import LogisticRegression
+
+SEED = 20254
+
+
+def case(rng, n, n_test, d, k, spread, c):
+    centres = rng.normal(size=(k, d))
+    labels = np.concatenate([np.arange(k), rng.integers(k, size=n - k)])
+    test_labels = rng.integers(k, size=n_test)
+    rows = lambda labels: (centres[labels] + spread * rng.normal(size=(len(labels), d))).astype(np.float32)
+    features, test = rows(labels), rows(test_labels)
+    features, test = [np.round(x, 3).astype(np.float32) for x in (features, test)]
+    model = LogisticRegression(C=c, tol=1e-12, max_iter=100_000).fit(features, labels)
+    return {
+        "inverse_strength": c, "d": d, "n_classes": k,
+        "features": [round(float(x), 3) for x in features.ravel()], "labels": labels.tolist(),
+        "test": [round(float(x), 3) for x in test.ravel()], "test_labels": test_labels.tolist(),
+        "predicted": model.predict(test).tolist(),
+        "probabilities": [float(f"{p:.12g}") for p in model.predict_proba(test).ravel()],
+        "accuracy": model.score(test, test_labels),
+    }
+
+
+def main():
+    rng = np.random.default_rng(SEED)
+    cases = [
+        case(rng, 120, 60, 5, 3, 1.5, 1.0),
+        case(rng, 120, 60, 5, 3, 1.5, 0.01),
+        case(rng, 60, 40, 20, 4, 2.0, 100.0),
+        # fewer samples than features, and two classes
+        case(rng, 12, 30, 16, 2, 1.0, 10.0),
+    ]
+    out = {"scikit-learn": sklearn.__version__, "numpy": np.__version__, "seed": SEED, "cases": cases}
+    pathlib.Path(__file__).with_suffix(".json").write_text(json.dumps(out, separators=(",", ":")) + "\n")
+
+
+main()
