@@ -8,7 +8,7 @@ use triptych_tasks::metrics::classification::ScoreKind;
 
 use crate::golden;
 
-/// Both stop short of the optimum, which is flat along some directions.
+/// Ours stops at a gradient of 1e-10, short of the optimum where the loss is flat; scikit-learn's is at it.
 const TOLERANCE: f64 = 2e-6;
 
 #[derive(Deserialize)]
@@ -36,7 +36,7 @@ fn probes_predict_what_scikit_learn_predicts() {
     for (case_idx, case) in golden.cases.iter().enumerate() {
         let Case { d, n_classes, .. } = *case;
         let training = Features { values: &case.features, d };
-        let options = ProbeOptions { tolerance: 1e-9, ..ProbeOptions::default() };
+        let options = ProbeOptions { tolerance: 1e-10, ..ProbeOptions::default() };
         let strength = case.inverse_strength;
         let probe =
             LinearProbe::fit(training, &case.labels, n_classes, strength, None, options).expect("good data");

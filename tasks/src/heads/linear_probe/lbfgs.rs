@@ -8,6 +8,8 @@ const MEMORY: usize = 10;
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 /// The share of the slope that may be left after a step.
 const CURVATURE: f64 = 0.9;
+/// The share of a value that rounding may hide: some last digits of a sum.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
 /// Trials of a step's length.
 const MAX_TRIALS: usize = 40;
 
@@ -31,7 +33,7 @@ pub struct Convergence {
 ///
 /// # Reference
 /// Nocedal and Wright, Numerical Optimization, 2nd edition: algorithm 7.4, with the step of length 1 tried first, and the
-/// Wolfe conditions of section 3.1 by bisection.
+/// Wolfe conditions of section 3.1 by bisection; Hager and Zhang 2005, equation 4.1, for those that rounding hides.
 pub(super) fn minimise(
     at: &mut Vec<f64>,
     tolerance: f64,
@@ -86,15 +88,21 @@ fn search(
         let moved = at.iter().zip(direction).map(|(at, step)| at + length * step).collect::<Vec<_>>();
         let mut moved_gradient = vec![0.0; at.len()];
         let moved_value = function(&moved, &mut moved_gradient);
-        let is_low = moved_value <= value + SUFFICIENT_DECREASE * length * slope;
-        let is_flat = dot(direction, &moved_gradient) >= CURVATURE * slope;
+        let moved_slope = dot(direction, &moved_gradient);
+        // near the minimum the values differ in their last digits alone, and the slopes tell what they hide
+        let is_as_low = moved_value <= value + ROUNDING * value.abs()
+            && moved_slope <= (2.0 * SUFFICIENT_DECREASE - 1.0) * slope;
+        let is_low = is_as_low || moved_value <= value + SUFFICIENT_DECREASE * length * slope;
+        let is_flat = moved_slope >= CURVATURE * slope;
         let point = Point { at: moved, value: moved_value, gradient: moved_gradient };
         if is_low && is_flat {
             return Some(point);
         }
         if is_low {
             low = length;
-            best = Some(point);
+            if point.value < value {
+                best = Some(point);
+            }
         } else {
             high = length;
         }

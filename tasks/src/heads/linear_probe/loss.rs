@@ -30,7 +30,9 @@ impl<'a> Loss<'a> {
         let width = features.d + 1;
         let rows = features.values.chunks_exact(features.d);
         let rows = rows.flat_map(|row| row.iter().map(|&value| f64::from(value)).chain([1.0])).collect();
-        let decay = 1.0 / (inverse_strength * labels.len() as f64);
+        // one vector of weights tells two classes apart: each of ours is plus or minus half of it, and has half its square
+        let share = if n_classes == 2 { 2.0 } else { 1.0 };
+        let decay = share / (inverse_strength * labels.len() as f64);
         Self { rows, labels, n_classes, width, decay }
     }
 

@@ -97,10 +97,11 @@ impl Default for ProbeOptions {
 /// A linear classifier.
 ///
 /// # Formula
-/// `argmin_{W, b} Σ_i -ln softmax(W x_i + b)_{y_i} + 1 / (2 C) ‖W‖²`, the bias left free; by L-BFGS from 0.
+/// `argmin_{W, b} Σ_i -ln softmax(W x_i + b)_{y_i} + 1 / (2 C) ‖W‖²`, the bias left free; by L-BFGS from 0. Of two classes
+/// it is the difference of their weights whose square counts.
 ///
 /// # Reference
-/// scikit-learn `LogisticRegression(penalty="l2", solver="lbfgs", C=C)`, which has the same optimum.
+/// scikit-learn `LogisticRegression(C=C)`, which has the same optimum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinearProbe {
     /// `[n_classes, d + 1]`, the bias last.
