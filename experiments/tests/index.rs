@@ -122,7 +122,6 @@ fn what_does_not_fit_is_told() {
         (&["build", ".", "--out", "y.index"], 2, "say which"),
         (&["build", "rows.npy", "--out", "no/such/y.index"], 1, "y.index: "),
         (&["query", "x.index", "wide.npy"], 1, "wide.npy gives 3 columns: the index x.index has 2"),
-        (&["query", "x.index", "query.npy"], 1, "asked for the nearest 10: expected from 1 to 4"),
         (&["query", "x.index", "query.npy", "--top", "0"], 2, "--top"),
         (&["query", "x.index", "query.npy", "--top", "2", "--candidates", "4"], 1, "no originals"),
         (&["query", "x.index", "red heart"], 2, "`--run` to search by words or media"),

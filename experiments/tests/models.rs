@@ -232,6 +232,8 @@ fn pictures_and_texts_are_compared_and_written_with_their_names() {
     let some = embed().args(["--json", "--image"]).args([at("broken.png"), at("red.png")]).assert();
     some.code(1).stdout(contains("\"kind\":\"image\"")).stderr(contains("1 of 2 files cannot be used"));
     embed().assert().code(2).stderr(contains("there is nothing to embed"));
+    let several = embed().args(["--text", "w4", "--text", "w5"]).assert().success();
+    several.stdout(contains("cosine similarity").and(contains("1.000")));
     embed().args(["--text", "w4"]).assert().code(2).stderr(contains("nothing says where the vectors go"));
     embed().args(["--text", "w4", "--out", "x.txt"]).assert().code(2).stderr(contains("ends in .npy"));
     fs::remove_file(at("preprocessor_config.json")).expect("it is there");

@@ -29,7 +29,8 @@ Examples:
 
 --model takes a folder as the Hugging Face hub has it, or one of `triptych model import`: CLIP and SigLIP for texts and
 pictures, BERT and MiniLM for texts, ViT for pictures, wav2vec 2.0 for recordings. The tokenizer and the settings of
-pictures and sounds are those in the folder. Of texts and pictures together a table says how well they fit.
+pictures and sounds are those in the folder. Without --out and --json, a table says how alike the texts or files are, of
+texts and pictures together how well they fit.
 `triptych index build FILE.npy --ids FILE.ids.txt` makes an index of what --out wrote.")]
 pub(crate) struct Args {
     /// Pictures, or recordings of a model that hears
@@ -70,9 +71,10 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
             usage("--out: expected a name that ends in .npy", "for example `--out vectors.npy`").into()
         );
     }
-    if args.out.is_none() && !args.json && !(has_texts && has_files) {
+    let n_given = args.text.len() + args.files.len() + args.image.len();
+    if args.out.is_none() && !args.json && args.texts.is_none() && n_given < 2 {
         let hint =
-            "--out FILE.npy writes a NumPy array, --json prints; texts and pictures together make a table";
+            "--out FILE.npy writes a NumPy array, --json prints; of several a table says how alike they are";
         return Err(usage("nothing says where the vectors go", hint).into());
     }
     let embedder = Embedder::open(&args.model, args.compute.device.open()?)?;

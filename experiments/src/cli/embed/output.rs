@@ -1,4 +1,4 @@
-//! Vectors and where they go: an array with names, JSON, a table of how well texts and pictures fit.
+//! Vectors and where they go: an array with names, JSON, tables of how alike they are and how well they fit.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -91,6 +91,8 @@ impl Embedded {
         {
             let fits = fits(embedder.logits(&images, &texts), comparison);
             print(&self.table(&images, &texts, &fits, comparison))?;
+        } else if out.is_none() && !self.rows.is_empty() {
+            print(&self.similarities())?;
         }
         match self.n_failed {
             0 => Ok(()),
@@ -135,6 +137,25 @@ impl Embedded {
         Ok(ids)
     }
 
+    /// A line and a column each: the cosine.
+    fn similarities(&self) -> String {
+        let names = self.rows.iter().map(|row| shortened(&row.name)).collect::<Vec<_>>();
+        let first = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let mut table = format!("{:first$}", "");
+        for name in &names {
+            // writing into a string cannot fail
+            let _ = write!(table, "  {name:>6}");
+        }
+        for (name, row) in names.iter().zip(&self.rows) {
+            let _ = write!(table, "\n{name:first$}");
+            for (name, other) in names.iter().zip(&self.rows) {
+                let width = name.chars().count().max(6);
+                let _ = write!(table, "  {:>width$.3}", cosine(&row.vector, &other.vector));
+            }
+        }
+        table + "\ncosine similarity\n"
+    }
+
     /// A line a picture, a column a text: the cosine, and the probability by the model.
     fn table(
         &self,
@@ -165,6 +186,11 @@ impl Embedded {
         };
         table + &format!("\ncosine similarity; in brackets the model's probability {about}\n")
     }
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    let product = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
+    product(a, b) / (product(a, a) * product(b, b)).sqrt().max(f32::MIN_POSITIVE)
 }
 
 /// Probabilities from a model's scores.
@@ -201,6 +227,15 @@ mod tests {
         assert_eq!(shares, [[0.5, 0.5]]);
         let chances = fits(vec![vec![0.0, -1000.0]], Comparison::Sigmoid);
         assert_eq!(chances, [[0.5, 0.0]]);
+        let embedded = Embedded {
+            rows: [("a cat", vec![3.0, 4.0]), ("a dog", vec![4.0, 3.0])]
+                .map(|(name, vector)| Row { kind: Kind::Text, name: name.to_owned(), vector })
+                .into(),
+            n_failed: 0,
+        };
+        let table =
+            "        a cat   a dog\na cat   1.000   0.960\na dog   0.960   1.000\ncosine similarity\n";
+        assert_eq!(embedded.similarities(), table);
         assert_eq!(shortened("a red heart on a white ground"), "a red heart on a white..");
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// The run whose model embeds the queries
     #[arg(long, value_name = "RUN")]
     pub(super) run: Option<PathBuf>,
-    /// How many rows to find for each query
+    /// How many rows to find for each query, at most as many as there are
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
     top: u32,
     /// How many rows of i8 are scored again for each query; without it, four times `--top`
@@ -55,7 +55,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> miette::Result<()> {
     let index = Index::open(&args.index).map_err(IndexFailure::new)?;
     let (names, queries) = queries(args, &index)?;
-    let k = args.top as usize;
+    // of a small index, all rows are the nearest
+    let k = (args.top as usize).min(index.n_rows());
     if args.candidates.is_some() && index.originals().is_none() {
         let error = IndexError::NoOriginals { element: index.element() };
         return Err(IndexFailure::of_file(&args.index, error).into());

@@ -151,8 +151,10 @@ fn cards(survey: &Survey) -> Vec<Value> {
         ));
     }
     if total.n_sounds > 0 {
+        // what fits the card
         let length = match total.sound_s {
             s if s >= 3600.0 => format!("{:.1} h", s / 3600.0),
+            s if s >= 60.0 => format!("{:.1} min", s / 60.0),
             s => duration(s),
         };
         let different = n(survey.repeated_sounds.n_distinct);
