@@ -250,7 +250,7 @@ fn siglip_computes_what_transformers_computes() {
     );
     let gradient = pixels.grad(&weighted_sum(image).backward()).expect("it reaches the pixels");
     expected.assert_near("gradient", gradient, GRADIENT_TOLERANCE);
-    let words = table_gradient(&model, "words.weight", &weighted_sum(text).backward());
+    let words = table_gradient(&model, "text.embedding.weight", &weighted_sum(text).backward());
     expected.assert_near("words_gradient", words, GRADIENT_TOLERANCE);
     let other = model.embed_image(&expected.other_size(&device)).inner();
     expected.assert_near("other_size", other, OUTPUT_TOLERANCE);

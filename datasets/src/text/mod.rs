@@ -1,5 +1,6 @@
 //! Text: normalisation, tokens, the language.
 
+mod adopted;
 pub(crate) mod language;
 mod normalise;
 mod published;

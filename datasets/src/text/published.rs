@@ -14,7 +14,7 @@ const MAX_BYTES: u64 = 128 << 20;
 /// The tokenizer of a published model: normalises, cuts and marks texts in its own way. It may be shared between threads.
 #[derive(Clone, Debug)]
 pub struct PublishedTokenizer {
-    inner: Inner,
+    pub(super) inner: Inner,
     n_tokens: usize,
 }
 

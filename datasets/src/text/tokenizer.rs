@@ -14,8 +14,9 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer as Inner};
 
-use super::normalise;
+use super::adopted::Numbers;
 use super::normalise::WORD_START;
+use super::{PublishedTokenizer, normalise};
 use crate::shard::write_atomic;
 
 /// Fills rows of a batch; also the blank of CTC.
@@ -49,6 +50,8 @@ pub enum TokenizerKind {
     Unigram,
     /// One character, the space included.
     Characters,
+    /// What the published text encoder was trained with that an experiment starts from.
+    Published,
 }
 
 /// A tokenizer that cannot be made, saved or loaded.
@@ -120,6 +123,8 @@ pub struct Tokenizer {
     inner: Inner,
     n_tokens: usize,
     hash: String,
+    /// Of a published one.
+    numbers: Option<Numbers>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -128,6 +133,9 @@ struct TokenizerFile {
     kind: TokenizerKind,
     blake3: String,
     tokenizer: serde_json::Value,
+    /// The published number that fills texts up, of a published tokenizer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pad: Option<u32>,
 }
 
 impl Tokenizer {
@@ -157,14 +165,57 @@ impl Tokenizer {
                 train_pieces(kind, &texts, vocabulary_size).map_err(training)?
             }
             TokenizerKind::Characters => character_model(&alphabet).map_err(training)?,
+            TokenizerKind::Published => {
+                let reason = "a published one is taken as it is, not trained".to_owned();
+                return Err(TokenizerError::Training { reason });
+            }
         };
         // a text that holds "<pad>" holds five characters, not a mark
         inner.set_encode_special_tokens(true);
         let json = inner.to_string(false).map_err(training)?;
         let value: serde_json::Value =
             serde_json::from_str(&json).map_err(|e| TokenizerError::Training { reason: e.to_string() })?;
-        let hash = hash_of(&value);
-        Ok(Self { kind, n_tokens: inner.get_vocab_size(true), inner, hash })
+        let hash = hash_of(&value, None);
+        Ok(Self { kind, n_tokens: inner.get_vocab_size(true), inner, hash, numbers: None })
+    }
+
+    /// Takes a published tokenizer, with our numbers for its marks; `pad` is the published number that fills texts up. Texts are
+    /// normalised in its way, not in ours.
+    ///
+    /// # Errors
+    /// Marks around a text that are more than one on either side, and a padding that is no token.
+    ///
+    /// # Differences from the reference
+    /// A text that holds `[MASK]` holds characters, not a mark.
+    pub fn published(tokenizer: PublishedTokenizer, pad: u32) -> Result<Self, TokenizerError> {
+        let refused = |reason: String| TokenizerError::Text { reason };
+        let mut inner = tokenizer.inner;
+        let numbers = Numbers::of(&inner, pad).map_err(refused)?;
+        inner.set_encode_special_tokens(true);
+        let json = inner.to_string(false).map_err(|error| refused(error.to_string()))?;
+        let value: serde_json::Value =
+            serde_json::from_str(&json).map_err(|error| refused(error.to_string()))?;
+        let hash = hash_of(&value, Some(pad));
+        Ok(Self {
+            kind: TokenizerKind::Published,
+            n_tokens: numbers.n_tokens(),
+            inner,
+            hash,
+            numbers: Some(numbers),
+        })
+    }
+
+    /// The published number of each token, of a published tokenizer; none of a mark that it lacks.
+    ///
+    /// # Shapes
+    /// `[n_tokens]`
+    pub fn published_ids(&self) -> Option<&[Option<u32>]> {
+        self.numbers.as_ref().map(Numbers::published)
+    }
+
+    /// Whether the published model wants a mark before and one behind a text.
+    pub fn has_marks(&self) -> [bool; 2] {
+        self.numbers.as_ref().map_or([false; 2], Numbers::has_marks)
     }
 
     /// Whether tokens are pieces of words or characters.
@@ -187,6 +238,11 @@ impl Tokenizer {
     /// # Shapes
     /// Returns `[n_tokens]`, each below [`Tokenizer::n_tokens`].
     pub fn encode(&self, text: &str) -> Vec<u32> {
+        if let Some(numbers) = &self.numbers {
+            // without a token for the unknown, what a vocabulary has none for is left out
+            let encoding = self.inner.encode_fast(text, false);
+            return encoding.map_or_else(|_| Vec::new(), |encoding| numbers.ours(encoding.get_ids()));
+        }
         let text = normalise(text);
         if text.is_empty() {
             return Vec::new();
@@ -203,12 +259,20 @@ impl Tokenizer {
         if ids.is_empty() {
             return String::new();
         }
+        if let Some(numbers) = &self.numbers {
+            let ids = ids.iter().filter_map(|id| numbers.published()[*id as usize]).collect::<Vec<_>>();
+            return self.inner.decode(&ids, true).unwrap_or_default();
+        }
         self.inner.decode(&ids, false).expect("tokens of the vocabulary decode")
     }
 
     /// What a token stands for, as the vocabulary has it.
     pub fn token(&self, id: u32) -> Option<String> {
-        self.inner.id_to_token(id)
+        let Some(numbers) = &self.numbers else { return self.inner.id_to_token(id) };
+        match numbers.published().get(id as usize)? {
+            Some(published) => self.inner.id_to_token(*published),
+            None => SPECIALS.get(id as usize).map(|name| (*name).to_owned()),
+        }
     }
 
     /// Writes the vocabulary with its hash, whole or not at all.
@@ -225,6 +289,7 @@ impl Tokenizer {
             kind: self.kind,
             blake3: self.hash.clone(),
             tokenizer,
+            pad: self.numbers.as_ref().and_then(|numbers| numbers.published()[PAD as usize]),
         };
         let mut bytes = serde_json::to_vec(&file).map_err(|e| malformed(e.to_string()))?;
         bytes.push(b'\n');
@@ -255,7 +320,7 @@ impl Tokenizer {
                 "expected a tokenizer of format {FORMAT_VERSION}, got format {got}"
             )));
         }
-        let got = hash_of(&file.tokenizer);
+        let got = hash_of(&file.tokenizer, file.pad);
         if got != file.blake3 {
             return Err(TokenizerError::Hash { path: path.to_owned(), expected: file.blake3, got });
         }
@@ -263,18 +328,27 @@ impl Tokenizer {
         let mut inner: Inner =
             file.tokenizer.to_string().parse().map_err(|e: tokenizers::Error| malformed(e.to_string()))?;
         inner.set_encode_special_tokens(true);
+        if file.kind == TokenizerKind::Published {
+            let pad = file.pad.ok_or_else(|| {
+                malformed("expected the `pad` of a published tokenizer, got none".to_owned())
+            })?;
+            let numbers = Numbers::of(&inner, pad).map_err(malformed)?;
+            let n_tokens = numbers.n_tokens();
+            return Ok(Self { kind: file.kind, n_tokens, inner, hash: got, numbers: Some(numbers) });
+        }
         for (id, special) in SPECIALS.iter().enumerate() {
             let got = inner.token_to_id(special);
             if got != Some(id as u32) {
                 return Err(malformed(format!("expected {special} as token {id}, got {got:?}")));
             }
         }
-        Ok(Self { kind: file.kind, n_tokens: inner.get_vocab_size(true), inner, hash: got })
+        Ok(Self { kind: file.kind, n_tokens: inner.get_vocab_size(true), inner, hash: got, numbers: None })
     }
 }
 
-fn hash_of(tokenizer: &serde_json::Value) -> String {
-    blake3::hash(tokenizer.to_string().as_bytes()).to_hex().to_string()
+fn hash_of(tokenizer: &serde_json::Value, pad: Option<u32>) -> String {
+    let pad = pad.map_or_else(String::new, |pad| format!("\npad {pad}"));
+    blake3::hash(format!("{tokenizer}{pad}").as_bytes()).to_hex().to_string()
 }
 
 fn special_tokens() -> Vec<AddedToken> {
@@ -306,7 +380,7 @@ fn train_pieces(kind: TokenizerKind, texts: &[String], vocabulary_size: usize) -
                 .build()?;
             (Unigram::default().into(), trainer.into())
         }
-        TokenizerKind::Bpe | TokenizerKind::Characters => {
+        TokenizerKind::Bpe | TokenizerKind::Characters | TokenizerKind::Published => {
             let trainer = BpeTrainer::builder()
                 .vocab_size(vocabulary_size)
                 .min_frequency(2)

@@ -187,6 +187,12 @@ impl Wav2vec2 {
         Self { mask: Some(init.truncated_normal([d_model], 0.02)), ..self }
     }
 
+    /// The same without it.
+    #[must_use]
+    pub(crate) fn without_mask(self) -> Self {
+        Self { mask: None, ..self }
+    }
+
     /// As the published models were run: rows are filled up with zeros behind their `lengths` in samples. In a model whose
     /// first convolution is normalised over time the filling changes a row's outputs.
     ///

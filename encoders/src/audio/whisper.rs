@@ -21,8 +21,15 @@ use crate::{ConfigError, Modality, Preset, TokenSequence};
 pub struct WhisperEncoderConfig {
     /// Longest sound in tokens, 20 ms each: 1500 in the paper.
     pub max_tokens: usize,
+    /// Whether positions are parameters, as published weights have them, and not computed.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub has_positions: bool,
     /// The blocks.
     pub transformer: TransformerConfig,
+}
+
+fn is_no(flag: &bool) -> bool {
+    !*flag
 }
 
 /// See the module's documentation.
@@ -59,7 +66,7 @@ impl Preset for WhisperEncoderConfig {
         let block =
             BlockConfig { weights: WeightDistribution::TruncatedNormal(0.02), ..BlockConfig::default() };
         let transformer = TransformerConfig::new(d_model, depth, d_model / 64).with_block(block);
-        Some(Self { max_tokens: 1500, transformer })
+        Some(Self { max_tokens: 1500, has_positions: false, transformer })
     }
 }
 
@@ -69,7 +76,7 @@ impl WhisperEncoderConfig {
 
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { max_tokens: 40, transformer: TransformerConfig::tiny() }
+        Self { max_tokens: 40, has_positions: false, transformer: TransformerConfig::tiny() }
     }
 
     /// Random weights.
@@ -88,7 +95,7 @@ impl WhisperEncoderConfig {
         Ok(WhisperEncoder {
             first: ConvolutionConfig::over_time([n_mels, d_model], 3, 1, 1).init(init),
             second: ConvolutionConfig::over_time([d_model, d_model], 3, 2, 1).init(init),
-            positions: None,
+            positions: self.has_positions.then(|| init.constant([self.max_tokens, d_model], 0.0)),
             transformer: self.transformer.init(init)?,
             max_tokens: self.max_tokens,
         })
@@ -103,22 +110,19 @@ impl WhisperEncoderConfig {
             cost::linear(n, 3 * channels, d_model, true) + before_gelu
         };
         let shape = [n_tokens, d_model];
-        let parts = vec![
+        let mut parts = vec![
             CostTree::leaf("first", &[n_frames, d_model], convolution(n_frames, n_mels)),
             CostTree::leaf("second", &shape, convolution(n_tokens, d_model)),
             self.transformer.cost(n_tokens),
         ];
+        if self.has_positions {
+            parts.insert(2, CostTree::leaf("positions", &shape, cost::table(self.max_tokens, d_model)));
+        }
         CostTree::of("whisper", &shape, parts)
     }
 }
 
 impl WhisperEncoder {
-    /// The same with a table of positions, to be replaced by those of a published model.
-    #[must_use]
-    pub fn with_positions(self, d_model: usize, init: &mut Initializer) -> Self {
-        Self { positions: Some(init.constant([self.max_tokens, d_model], 0.0)), ..self }
-    }
-
     /// # Shapes
     /// `[batch, n_frames, n_mels]` -> `[batch, n_frames / 2, d_model]`, rounded up
     ///

@@ -30,7 +30,7 @@ const MANIFEST: &str = "triptych.json";
 const WEIGHTS: &str = "weights.safetensors";
 
 /// Counts up when the meaning of the folder's content changes.
-const FORMAT: &str = "triptych-model-1";
+const FORMAT: &str = "triptych-model-2";
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

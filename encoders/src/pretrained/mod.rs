@@ -10,11 +10,12 @@
 //! | `families`, `transfer` | the published models, and their way in and out |
 //! | `preprocessing`, `sentence` | what a model wants done to its input, and to the output of a sentence model |
 //! | `companions`, `imported` | what belongs to the weights, and the folder of a model after its import |
-//! | `model_folder` | a model to use, from either kind of folder |
+//! | `model_folder`, `encoders` | a model to use, from either kind of folder, and its encoders to start from |
 
 mod checkpoint;
 mod companions;
 mod config;
+mod encoders;
 mod error;
 pub mod families;
 mod folder;
@@ -31,6 +32,9 @@ mod values;
 pub use self::checkpoint::{Checkpoint, StoredTensor};
 pub use self::companions::FileRecord;
 pub use self::config::PublishedConfig;
+pub use self::encoders::{
+    PublishedAudioEncoder, PublishedProjection, PublishedTextEncoder, PublishedVisionEncoder,
+};
 pub use self::error::CheckpointError;
 pub use self::folder::PublishedFolder;
 pub use self::imported::{ImportedFolder, ModelDescription};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
 
+use super::checkpoint::Checkpoint;
 use super::config::PublishedConfig;
 use super::error::CheckpointError;
 use super::families::{Family, FamilyEntry};
@@ -69,6 +70,19 @@ impl ModelFolder {
         match self {
             Self::Published(folder) => transfer::load_published::<F>(folder, device),
             Self::Imported(folder) => transfer::load::<F>(folder, device),
+        }
+    }
+
+    /// The model's sizes; of its weights the names and shapes alone are read.
+    ///
+    /// # Errors
+    /// When it is of another family, or asks for what is not implemented.
+    pub fn family_config<F: Family>(&self) -> Result<F::Config, PretrainedError> {
+        match self {
+            Self::Published(folder) => {
+                Ok(F::config(&PublishedConfig::open(folder)?, &Checkpoint::open(folder)?)?)
+            }
+            Self::Imported(folder) => transfer::imported_config::<F>(folder),
         }
     }
 

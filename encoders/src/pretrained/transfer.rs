@@ -125,6 +125,21 @@ fn read<F: Family>(
     Ok((published, config, model, imported))
 }
 
+/// The sizes of an imported model.
+///
+/// # Errors
+/// When it is of another family.
+pub(super) fn imported_config<F: Family>(folder: &ImportedFolder) -> Result<F::Config, PretrainedError> {
+    if folder.family() != F::NAME {
+        let expected = format!("a model of the family {}", F::NAME);
+        return Err(CheckpointError::content(folder.path(), "itself", expected, folder.family()).into());
+    }
+    Ok(serde_json::from_value(folder.model().clone()).map_err(|error| {
+        let expected = format!("a config of the family {}", F::NAME);
+        CheckpointError::content(folder.path(), "key `model`", expected, error.to_string())
+    })?)
+}
+
 /// An imported model on a device.
 ///
 /// # Errors
@@ -133,14 +148,7 @@ pub fn load<F: Family>(
     folder: &ImportedFolder,
     device: &Device,
 ) -> Result<(F::Config, F::Model), PretrainedError> {
-    if folder.family() != F::NAME {
-        let expected = format!("a model of the family {}", F::NAME);
-        return Err(CheckpointError::content(folder.path(), "itself", expected, folder.family()).into());
-    }
-    let config: F::Config = serde_json::from_value(folder.model().clone()).map_err(|error| {
-        let expected = format!("a config of the family {}", F::NAME);
-        CheckpointError::content(folder.path(), "key `model`", expected, error.to_string())
-    })?;
+    let config = imported_config::<F>(folder)?;
     let fresh = init_model::<F>(folder.path(), &config, &mut Initializer::zeros(device))?;
     let own = Mapping::own(&fresh);
     let (model, _) = own.import(fresh, &folder.weights()?, Completeness::Whole)?;

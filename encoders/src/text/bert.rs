@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::check_room;
+use super::{TextMarks, check_room};
 use crate::input::TextInput;
 use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
@@ -24,6 +24,9 @@ pub struct BertConfig {
     /// Kinds of segments, of which a text alone is the first; 0 leaves their embedding out.
     #[serde(default)]
     pub n_segments: usize,
+    /// The marks that it was trained to find around a text, of a published one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<TextMarks>,
     /// The blocks, whose `norm_first` must be false.
     pub transformer: TransformerConfig,
 }
@@ -40,6 +43,8 @@ pub struct Bert {
     norm: Norm,
     transformer: Transformer,
     pooler: Option<Linear>,
+    #[module(skip)]
+    marks: Option<TextMarks>,
 }
 
 impl Preset for BertConfig {
@@ -58,7 +63,7 @@ impl Preset for BertConfig {
         };
         let transformer =
             TransformerConfig::new(d_model, depth, d_model / 64).with_block(BlockConfig::bert());
-        Some(Self { max_tokens: 512, n_segments: 2, transformer })
+        Some(Self { max_tokens: 512, n_segments: 2, marks: None, transformer })
     }
 }
 
@@ -66,7 +71,7 @@ impl BertConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
         let transformer = TransformerConfig::tiny().with_block(BlockConfig::bert());
-        Self { max_tokens: 12, n_segments: 1, transformer }
+        Self { max_tokens: 12, n_segments: 1, marks: None, transformer }
     }
 
     /// Random weights.
@@ -88,13 +93,15 @@ impl BertConfig {
             norm: Norm::new(NormKind::Layer, d_model, block.norm_epsilon, init),
             transformer: self.transformer.init(init)?,
             pooler: None,
+            marks: self.marks,
         })
     }
 
     /// What a text of `n_tokens` costs.
     pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
         let d_model = self.transformer.d_model;
-        let shape = [n_tokens, d_model];
+        let n_read = self.marks.map_or(n_tokens, |marks| marks.n_read(n_tokens));
+        let (shape, n_tokens) = ([n_tokens, d_model], n_read);
         let parts = vec![
             CostTree::leaf("words", &shape, cost::table(n_vocab, d_model)),
             CostTree::leaf("positions", &shape, cost::table(self.max_tokens, d_model)),
@@ -114,7 +121,14 @@ impl Bert {
         Self { pooler: Some(Linear::new(d_model, d_model, init)), ..self }
     }
 
-    /// Every token is of the first segment where `segments` are not given.
+    /// The same without that map.
+    #[must_use]
+    pub(crate) fn without_pooler(self) -> Self {
+        Self { pooler: None, ..self }
+    }
+
+    /// Every token is of the first segment where `segments` are not given. An encoder that puts marks around its texts reads
+    /// no segments.
     ///
     /// # Shapes
     /// `[batch, n_tokens]`, segments `[batch, n_tokens]` -> `[batch, n_tokens, d_model]`
@@ -122,6 +136,14 @@ impl Bert {
     /// # Panics
     /// When a text is longer than `max_tokens`.
     pub fn forward(&self, input: &TextInput, segments: Option<Tensor<2, Int>>) -> TokenSequence {
+        match self.marks {
+            Some(marks) => marks.encode(input, |marked| self.encode(marked, None)),
+            None => TokenSequence::new(self.encode(input, segments), input.is_pad.clone(), Modality::Text),
+        }
+    }
+
+    /// `[batch, n_tokens]` -> `[batch, n_tokens, d_model]`
+    fn encode(&self, input: &TextInput, segments: Option<Tensor<2, Int>>) -> Tensor<3> {
         let words = self.words.forward(input.ids.clone());
         let tokens = match &self.segments {
             Some(table) => words + table.forward(segments.unwrap_or_else(|| input.ids.zeros_like())),
@@ -129,7 +151,7 @@ impl Bert {
         };
         let tokens = self.norm.forward(add_positions(tokens, &self.positions));
         let mask = AttentionMask::bidirectional(Some(input.is_pad.clone()));
-        TokenSequence::new(self.transformer.forward(tokens, &mask), input.is_pad.clone(), Modality::Text)
+        self.transformer.forward(tokens, &mask)
     }
 
     /// The first token of each row, mapped and squashed, where the model has a pooler.

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::check_room;
+use super::{TextMarks, check_room};
 use crate::input::TextInput;
 use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
@@ -19,6 +19,9 @@ use crate::{ConfigError, Modality, Preset, TokenSequence};
 pub struct ClipTextConfig {
     /// Longest text in tokens.
     pub max_tokens: usize,
+    /// The marks that it was trained to find around a text, of a published one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<TextMarks>,
     /// The blocks; the published ones have `quick_gelu`.
     pub transformer: TransformerConfig,
 }
@@ -32,6 +35,8 @@ pub struct ClipText {
     words: Embedding,
     positions: Param<Tensor<2>>,
     transformer: Transformer,
+    #[module(skip)]
+    marks: Option<TextMarks>,
 }
 
 fn block() -> BlockConfig {
@@ -54,14 +59,14 @@ impl Preset for ClipTextConfig {
             _ => return None,
         };
         let transformer = TransformerConfig::new(d_model, 12, d_model / 64).with_block(block());
-        Some(Self { max_tokens: 77, transformer })
+        Some(Self { max_tokens: 77, marks: None, transformer })
     }
 }
 
 impl ClipTextConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { max_tokens: 12, transformer: TransformerConfig::tiny().with_block(block()) }
+        Self { max_tokens: 12, marks: None, transformer: TransformerConfig::tiny().with_block(block()) }
     }
 
     /// Random weights.
@@ -75,13 +80,15 @@ impl ClipTextConfig {
             words: Embedding::new(n_vocab, d_model, init),
             positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
             transformer: self.transformer.init(init)?,
+            marks: self.marks,
         })
     }
 
     /// What a text of `n_tokens` costs.
     pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
         let d_model = self.transformer.d_model;
-        let shape = [n_tokens, d_model];
+        let n_read = self.marks.map_or(n_tokens, |marks| marks.n_read(n_tokens));
+        let (shape, n_tokens) = ([n_tokens, d_model], n_read);
         let parts = vec![
             CostTree::leaf("words", &shape, cost::table(n_vocab, d_model)),
             CostTree::leaf("positions", &shape, cost::table(self.max_tokens, d_model)),
@@ -98,6 +105,10 @@ impl ClipText {
     /// # Panics
     /// When a text is longer than `max_tokens`.
     pub fn forward(&self, input: &TextInput) -> TokenSequence {
+        if let Some(marks) = self.marks {
+            return marks
+                .encode(input, |marked| self.encode(marked.ids.clone(), &AttentionMask::causal(None)));
+        }
         let mask = AttentionMask::causal(Some(input.is_pad.clone()));
         let sequence =
             TokenSequence::new(self.encode(input.ids.clone(), &mask), input.is_pad.clone(), Modality::Text);

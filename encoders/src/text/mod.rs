@@ -4,6 +4,7 @@ mod bert;
 mod causal;
 mod clip;
 mod lstm;
+mod marks;
 mod transformer;
 
 pub use bert::{Bert, BertConfig};
@@ -11,6 +12,7 @@ use burn::module::Module;
 pub use causal::{CausalText, CausalTextConfig};
 pub use clip::{ClipText, ClipTextConfig};
 pub use lstm::{Lstm, LstmConfig};
+pub use marks::{TextMarks, TextSummary};
 use serde::{Deserialize, Serialize};
 pub use transformer::{TextTransformer, TextTransformerConfig};
 
@@ -62,14 +64,25 @@ impl TextEncoderConfig {
         }
     }
 
-    /// Longest text in tokens; the largest number where any length will do.
+    /// Longest text in tokens, without marks; the largest number where any length will do.
     pub fn max_tokens(&self) -> usize {
-        match self {
+        let max_tokens = match self {
             Self::Transformer(config) => config.max_tokens,
             Self::Bert(config) => config.max_tokens,
             Self::Causal(config) => config.max_tokens,
             Self::Clip(config) => config.max_tokens,
             Self::Lstm(_) => usize::MAX,
+        };
+        max_tokens.saturating_sub(self.marks().map_or(0, |marks| marks.n_marks()))
+    }
+
+    /// The marks that the encoder puts around a text.
+    pub fn marks(&self) -> Option<TextMarks> {
+        match self {
+            Self::Transformer(config) => config.marks,
+            Self::Bert(config) => config.marks,
+            Self::Clip(config) => config.marks,
+            Self::Causal(_) | Self::Lstm(_) => None,
         }
     }
 

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::check_room;
+use super::{TextMarks, check_room};
 use crate::input::TextInput;
 use crate::layers::cost::{self, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
@@ -19,6 +19,9 @@ use crate::{ConfigError, Modality, TokenSequence};
 pub struct TextTransformerConfig {
     /// Longest text in tokens.
     pub max_tokens: usize,
+    /// The marks that it was trained to find around a text, of a published one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub marks: Option<TextMarks>,
     /// The blocks.
     pub transformer: TransformerConfig,
 }
@@ -26,7 +29,7 @@ pub struct TextTransformerConfig {
 impl TextTransformerConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { max_tokens: 12, transformer: TransformerConfig::tiny() }
+        Self { max_tokens: 12, marks: None, transformer: TransformerConfig::tiny() }
     }
 
     /// Random weights.
@@ -40,13 +43,15 @@ impl TextTransformerConfig {
             embedding: Embedding::new(n_vocab, d_model, init),
             positions: init.truncated_normal([self.max_tokens, d_model], 0.02),
             transformer: self.transformer.init(init)?,
+            marks: self.marks,
         })
     }
 
     /// What a text of `n_tokens` costs.
     pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
         let d_model = self.transformer.d_model;
-        let shape = [n_tokens, d_model];
+        let n_read = self.marks.map_or(n_tokens, |marks| marks.n_read(n_tokens));
+        let (shape, n_tokens) = ([n_tokens, d_model], n_read);
         let parts = vec![
             CostTree::leaf("embedding", &shape, cost::table(n_vocab, d_model)),
             CostTree::leaf("positions", &shape, cost::table(self.max_tokens, d_model)),
@@ -65,6 +70,8 @@ pub struct TextTransformer {
     embedding: Embedding,
     positions: Param<Tensor<2>>,
     transformer: Transformer,
+    #[module(skip)]
+    marks: Option<TextMarks>,
 }
 
 impl TextTransformer {
@@ -74,8 +81,18 @@ impl TextTransformer {
     /// # Panics
     /// When a text is longer than `max_tokens`: the loader cuts them.
     pub fn forward(&self, input: &TextInput) -> TokenSequence {
-        let tokens = add_positions(self.embedding.forward(input.ids.clone()), &self.positions);
-        let mask = AttentionMask::bidirectional(Some(input.is_pad.clone()));
-        TokenSequence::new(self.transformer.forward(tokens, &mask), input.is_pad.clone(), Modality::Text)
+        let masked = |input: &TextInput| {
+            let mask = AttentionMask::bidirectional(Some(input.is_pad.clone()));
+            self.encode(input.ids.clone(), &mask)
+        };
+        match self.marks {
+            Some(marks) => marks.encode(input, masked),
+            None => TokenSequence::new(masked(input), input.is_pad.clone(), Modality::Text),
+        }
+    }
+
+    /// `[batch, n_tokens]` -> `[batch, n_tokens, d_model]`
+    pub(crate) fn encode(&self, ids: Tensor<2, Int>, mask: &AttentionMask) -> Tensor<3> {
+        self.transformer.forward(add_positions(self.embedding.forward(ids), &self.positions), mask)
     }
 }

@@ -9,7 +9,6 @@ mod vit;
 use burn::module::Module;
 pub use convnext::{ConvNext, ConvNextConfig};
 pub use pooling::{AttentionPooling, VisionPooling};
-pub(crate) use positions::interpolated;
 pub use resnet::{ResNet, ResNetConfig};
 use serde::{Deserialize, Serialize};
 pub use vit::{StemStage, VisionStem, Vit, VitConfig};

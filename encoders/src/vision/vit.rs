@@ -13,6 +13,7 @@ use crate::layers::convolution::{ConvolutionBlock, ConvolutionConfig, ResidualBl
 use crate::layers::cost::{self, CostTree};
 use crate::layers::initializer::{Initializer, WeightDistribution};
 use crate::layers::linear::Linear;
+use crate::layers::norm::{Norm, NormKind};
 use crate::layers::ops::{self, AttentionMask};
 use crate::layers::transformer::{BlockConfig, Transformer, TransformerConfig};
 use crate::{ConfigError, Modality, Preset, TokenSequence};
@@ -28,6 +29,12 @@ pub struct VitConfig {
     /// What stands for a picture as a whole; the mean of its tokens if left out.
     #[serde(default, skip_serializing_if = "VisionPooling::is_mean")]
     pub pooling: VisionPooling,
+    /// Whether the map that makes tokens has a bias; CLIP's has none.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub projection_bias: bool,
+    /// Whether tokens are normalised before the blocks, as CLIP's are.
+    #[serde(default, skip_serializing_if = "is_no")]
+    pub norm_tokens: bool,
     /// Share of a picture's tokens that training leaves out, others each time (Li et al. 2023, "Scaling language-image
     /// pre-training via masking"). They count as padding, so do not combine it with predicting masked patches.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -36,6 +43,18 @@ pub struct VitConfig {
 
 fn is_zero(rate: &f64) -> bool {
     *rate == 0.0
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_yes(flag: &bool) -> bool {
+    *flag
+}
+
+fn is_no(flag: &bool) -> bool {
+    !*flag
 }
 
 /// How pixels become tokens.
@@ -70,8 +89,19 @@ impl VitConfig {
             ]),
             transformer: TransformerConfig::tiny(),
             pooling: VisionPooling::default(),
+            projection_bias: true,
+            norm_tokens: false,
             patch_dropout: 0.0,
         }
+    }
+
+    /// A published one over patches.
+    pub(crate) fn over_patches(
+        patch_side: usize,
+        transformer: TransformerConfig,
+        pooling: VisionPooling,
+    ) -> Self {
+        Self { stem: VisionStem::Patch(patch_side), transformer, pooling, ..Self::tiny() }
     }
 
     /// A token that stands for the whole, or none.
@@ -126,8 +156,11 @@ impl VitConfig {
         let n_tokens = (side / patch_side).pow(2);
         Ok(Vit {
             stem,
-            projection: Linear::new(d_patch, d_model, init),
+            projection: Linear::with_bias(self.projection_bias, d_patch, d_model, init),
             positions: init.truncated_normal([self.n_class() + n_tokens, d_model], 0.02),
+            norm: self
+                .norm_tokens
+                .then(|| Norm::new(NormKind::Layer, d_model, self.transformer.block.norm_epsilon, init)),
             transformer: self.transformer.init(init)?,
             class: (self.n_class() > 0).then(|| init.truncated_normal([d_model], 0.02)),
             pooling: (self.pooling == VisionPooling::Attention)
@@ -156,9 +189,14 @@ impl VitConfig {
         }
         let n_tokens = (side / self.patch_side().max(1)).pow(2);
         let shape = [n_tokens, d_model];
-        parts.push(CostTree::leaf("projection", &shape, cost::linear(n_tokens, d_patch, d_model, true)));
+        let projection = cost::linear(n_tokens, d_patch, d_model, self.projection_bias);
+        parts.push(CostTree::leaf("projection", &shape, projection));
         let n_class = self.n_class();
         parts.push(CostTree::leaf("positions", &shape, cost::table(n_class + n_tokens, d_model)));
+        if self.norm_tokens {
+            let norm = cost::layer_norm(n_class + n_tokens, d_model);
+            parts.push(CostTree::leaf("norm", &shape, norm));
+        }
         parts.push(self.transformer.cost(n_class + n_tokens));
         match self.pooling {
             VisionPooling::Mean => {}
@@ -178,6 +216,7 @@ pub struct Vit {
     stem: Vec<Stage>,
     projection: Linear,
     positions: Param<Tensor<2>>,
+    norm: Option<Norm>,
     transformer: Transformer,
     class: Option<Param<Tensor<1>>>,
     pooling: Option<AttentionPooling>,
@@ -199,6 +238,28 @@ impl Stage {
 }
 
 impl Vit {
+    /// The same with a place for each patch of square pictures of `side` pixels: where there were more or fewer they are
+    /// interpolated once.
+    ///
+    /// # Errors
+    /// When patches do not divide the pictures.
+    pub(crate) fn with_side(self, side: usize) -> Result<Self, ConfigError> {
+        check_side(side, self.patch_side)?;
+        let (positions, grid) = (self.positions.val(), side / self.patch_side);
+        let n_class = usize::from(self.class.is_some());
+        let n_places = positions.dims()[0] - n_class;
+        if n_places == grid * grid {
+            return Ok(self);
+        }
+        let places = positions.clone().narrow(0, n_class, n_places);
+        let places = interpolated(places, [n_places.isqrt(); 2], [grid; 2]);
+        let positions = match n_class {
+            0 => places,
+            _ => Tensor::cat(vec![positions.narrow(0, 0, n_class), places], 0),
+        };
+        Ok(Self { positions: Param::from_tensor(positions.detach()), ..self })
+    }
+
     /// Positions are interpolated where the picture has another size than the encoder was made for.
     ///
     /// # Shapes
@@ -226,6 +287,17 @@ impl Vit {
             None => TokenSequence::whole(tokens, Modality::Image),
         };
         TokenSequence { summary: class.or(pooled), ..sequence }
+    }
+
+    /// The class token where there is one, and every patch behind it, row by row.
+    ///
+    /// # Shapes
+    /// `[batch, height, width, 3]` -> `[batch, n_class + n_tokens, d_model]`
+    ///
+    /// # Panics
+    /// When the patches do not divide the picture.
+    pub(crate) fn hidden(&self, input: &ImageInput) -> Tensor<3> {
+        self.transformer.forward(self.embedded(input), &AttentionMask::bidirectional(None))
     }
 
     /// The tokens of some patches alone: the others are not there at all, and what the stem of theirs could tell of them is the
@@ -261,7 +333,7 @@ impl Vit {
         TokenSequence::whole(tokens.narrow(1, n_class, n_visible), Modality::Image)
     }
 
-    /// Pixels through the stem, with positions, and the class token in front where there is one.
+    /// Pixels through the stem, with positions, and the class token in front where there is one, normalised where they are.
     fn embedded(&self, input: &ImageInput) -> Tensor<3> {
         let pixels = input.pixels.clone();
         let ([batch, height, width, _], patch_side) = (pixels.dims(), self.patch_side);
@@ -276,7 +348,11 @@ impl Vit {
         };
         let [_, rows, columns, channels] = map.dims();
         let tokens = self.projection.forward(map.reshape([batch, rows * columns, channels]));
-        self.placed(tokens, [rows, columns])
+        let tokens = self.placed(tokens, [rows, columns]);
+        match &self.norm {
+            Some(norm) => norm.forward(tokens),
+            None => tokens,
+        }
     }
 
     /// Adds positions, and the class token where there is one, in front.
@@ -338,6 +414,8 @@ impl Preset for VitConfig {
             stem: VisionStem::Patch(side.parse().ok()?),
             transformer: TransformerConfig::new(d_model, depth, n_heads).with_block(block),
             pooling: VisionPooling::Class,
+            projection_bias: true,
+            norm_tokens: false,
             patch_dropout: 0.0,
         })
     }

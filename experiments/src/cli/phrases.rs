@@ -94,7 +94,9 @@ pub(super) fn only(path: &Path, tokenizer: &Tokenizer) -> Result<Constraint, Phr
     // pieces say themselves that a word starts
     let separator = match tokenizer.kind() {
         TokenizerKind::Characters => (0..tokenizer.n_tokens() as u32).find(space),
-        TokenizerKind::Bpe | TokenizerKind::WordPiece | TokenizerKind::Unigram => None,
+        TokenizerKind::Bpe | TokenizerKind::WordPiece | TokenizerKind::Unigram | TokenizerKind::Published => {
+            None
+        }
     };
     let separator = separator.into_iter().collect::<Vec<_>>();
     let tree =

@@ -28,15 +28,19 @@ pub struct PublishedBertConfig {
 }
 
 impl PublishedBertConfig {
+    /// The encoder's sizes.
+    pub fn encoder(&self) -> BertConfig {
+        let Self { max_tokens, n_segments, ref transformer, .. } = *self;
+        BertConfig { max_tokens, n_segments, marks: None, transformer: transformer.clone() }
+    }
+
     /// Random weights.
     ///
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, init: &mut Initializer) -> Result<Bert, ConfigError> {
-        let Self { n_vocab, max_tokens, n_segments, has_pooler, ref transformer } = *self;
-        let config = BertConfig { max_tokens, n_segments, transformer: transformer.clone() };
-        let bert = config.init(n_vocab, init)?;
-        Ok(if has_pooler { bert.with_pooler(init) } else { bert })
+        let bert = self.encoder().init(self.n_vocab, init)?;
+        Ok(if self.has_pooler { bert.with_pooler(init) } else { bert })
     }
 }
 

@@ -6,16 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::Family;
 use super::blocks::{BlockNames, transformer};
-use super::patches::{PatchConfig, Patches};
+use super::patches::PatchConfig;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
-use crate::layers::norm::{Norm, NormKind};
 use crate::layers::ops::AttentionMask;
-use crate::layers::transformer::{Transformer, TransformerConfig};
+use crate::layers::transformer::TransformerConfig;
 use crate::pretrained::mapping::{Layout, Mapping};
 use crate::pretrained::preprocessing::PictureSettings;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
 use crate::text::{ClipText, ClipTextConfig};
+use crate::vision::{VisionPooling, Vit, VitConfig};
 use crate::{ConfigError, ImageInput, TextInput};
 
 /// What `eos_token_id` says in the configs of the first release, whatever the vocabulary.
@@ -47,34 +47,38 @@ pub struct ClipConfig {
 /// Radford et al. 2021; `transformers`' `CLIPModel`.
 #[derive(Module, Debug)]
 pub struct Clip {
-    text: ClipText,
-    text_projection: Linear,
-    class: Param<Tensor<1>>,
-    patches: Patches,
-    patch_norm: Norm,
-    image: Transformer,
-    image_projection: Linear,
+    pub(crate) text: ClipText,
+    pub(crate) text_projection: Linear,
+    pub(crate) image: Vit,
+    pub(crate) image_projection: Linear,
     /// `[1]`, the logarithm of what similarities are multiplied by.
-    logit_scale: Param<Tensor<1>>,
+    pub(crate) logit_scale: Param<Tensor<1>>,
     #[module(skip)]
     end_token: Option<u32>,
 }
 
 impl ClipConfig {
+    /// The sizes of the tower over texts.
+    pub fn text_encoder(&self) -> ClipTextConfig {
+        ClipTextConfig { max_tokens: self.max_tokens, marks: None, transformer: self.text.clone() }
+    }
+
+    /// The sizes of the tower over pictures.
+    pub fn image_encoder(&self) -> VitConfig {
+        let vit = VitConfig::over_patches(self.patches.patch_side, self.image.clone(), VisionPooling::Class);
+        VitConfig { projection_bias: false, norm_tokens: true, ..vit }
+    }
+
     /// Random weights.
     ///
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, init: &mut Initializer) -> Result<Clip, ConfigError> {
         let (d_text, d_image) = (self.text.d_model, self.image.d_model);
-        let text = ClipTextConfig { max_tokens: self.max_tokens, transformer: self.text.clone() };
         Ok(Clip {
-            text: text.init(self.n_vocab, init)?,
+            text: self.text_encoder().init(self.n_vocab, init)?,
             text_projection: Linear::with_bias(false, d_text, self.d_embedding, init),
-            class: init.truncated_normal([d_image], 0.02),
-            patches: self.patches.init(d_image, 1, false, init)?,
-            patch_norm: Norm::new(NormKind::Layer, d_image, self.image.block.norm_epsilon, init),
-            image: self.image.init(init)?,
+            image: self.image_encoder().init(self.patches.side, init)?,
             image_projection: Linear::with_bias(false, d_image, self.d_embedding, init),
             // the paper's start: 1 / 0.07
             logit_scale: init.constant([1], (1.0_f32 / 0.07).ln()),
@@ -122,9 +126,8 @@ impl Clip {
     /// # Panics
     /// When the patches do not divide the pictures.
     pub fn embed_image(&self, input: &ImageInput) -> Tensor<2> {
-        let tokens = self.patches.forward(input.pixels.clone(), Some(self.class.val()));
-        let tokens = self.image.forward(self.patch_norm.forward(tokens), &AttentionMask::bidirectional(None));
-        unit(self.image_projection.forward(tokens.narrow(1, 0, 1).squeeze_dim::<2>(1)))
+        let class = self.image.hidden(input).narrow(1, 0, 1).squeeze_dim::<2>(1);
+        unit(self.image_projection.forward(class))
     }
 
     /// How well each text fits each picture, as the model was trained to tell.
@@ -184,14 +187,19 @@ impl Family for ClipFamily {
         );
         mapping.norm("text.transformer.norm", "text_model.final_layer_norm");
         mapping.linear_without_bias("text_projection", "text_projection");
-        mapping.same("class", "vision_model.embeddings.class_embedding");
-        mapping.same("patches.positions", "vision_model.embeddings.position_embedding.weight");
+        mapping.same("image.class", "vision_model.embeddings.class_embedding");
+        mapping.same("image.positions", "vision_model.embeddings.position_embedding.weight");
         let kernel = Layout::Kernel(vec![config.patches.patch_side; 2]);
-        mapping.tensor("patches.projection.weight", "vision_model.embeddings.patch_embedding.weight", kernel);
+        mapping.tensor("image.projection.weight", "vision_model.embeddings.patch_embedding.weight", kernel);
         // spelt so in the published names
-        mapping.norm("patch_norm", "vision_model.pre_layrnorm");
-        BlockNames::CLIP.declare(&mut mapping, "image", "vision_model.encoder.layers", config.image.depth);
-        mapping.norm("image.norm", "vision_model.post_layernorm");
+        mapping.norm("image.norm", "vision_model.pre_layrnorm");
+        BlockNames::CLIP.declare(
+            &mut mapping,
+            "image.transformer",
+            "vision_model.encoder.layers",
+            config.image.depth,
+        );
+        mapping.norm("image.transformer.norm", "vision_model.post_layernorm");
         mapping.linear_without_bias("image_projection", "visual_projection");
         mapping.tensor("logit_scale", "logit_scale", Layout::Shaped(Vec::new()));
         mapping

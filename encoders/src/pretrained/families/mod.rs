@@ -14,7 +14,7 @@ mod whisper;
 pub use bert::{BertFamily, PublishedBertConfig};
 use burn::module::Module;
 pub use clip::{Clip, ClipConfig, ClipFamily};
-pub use patches::{PatchConfig, Patches};
+pub use patches::PatchConfig;
 pub use registry::{FAMILIES, FamilyEntry, Importer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::Family;
 use super::blocks::{BlockNames, transformer};
 use super::clip::unit;
-use super::patches::{PatchConfig, Patches};
-use crate::layers::embedding::{Embedding, add_positions};
+use super::patches::PatchConfig;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
 use crate::layers::ops::AttentionMask;
-use crate::layers::transformer::{Transformer, TransformerConfig};
+use crate::layers::transformer::TransformerConfig;
 use crate::pretrained::mapping::{Layout, Mapping, Part};
 use crate::pretrained::preprocessing::PictureSettings;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
-use crate::vision::AttentionPooling;
+use crate::text::{TextTransformer, TextTransformerConfig};
+use crate::vision::{VisionPooling, Vit, VitConfig};
 use crate::{ConfigError, ImageInput, TextInput};
 
 /// Sizes of a [`Siglip`].
@@ -43,13 +43,9 @@ pub struct SiglipConfig {
 /// Zhai et al. 2023; `transformers`' `SiglipModel`.
 #[derive(Module, Debug)]
 pub struct Siglip {
-    words: Embedding,
-    positions: Param<Tensor<2>>,
-    text: Transformer,
+    pub(crate) text: TextTransformer,
     text_head: Linear,
-    patches: Patches,
-    image: Transformer,
-    pooling: AttentionPooling,
+    pub(crate) image: Vit,
     /// `[1]`, the logarithm of what similarities are multiplied by.
     logit_scale: Param<Tensor<1>>,
     /// `[1]`, added behind that.
@@ -57,6 +53,16 @@ pub struct Siglip {
 }
 
 impl SiglipConfig {
+    /// The sizes of the tower over texts.
+    pub fn text_encoder(&self) -> TextTransformerConfig {
+        TextTransformerConfig { max_tokens: self.n_tokens, marks: None, transformer: self.text.clone() }
+    }
+
+    /// The sizes of the tower over pictures.
+    pub fn image_encoder(&self) -> VitConfig {
+        VitConfig::over_patches(self.patches.patch_side, self.image.clone(), VisionPooling::Attention)
+    }
+
     /// Random weights.
     ///
     /// # Errors
@@ -70,13 +76,9 @@ impl SiglipConfig {
             )));
         }
         Ok(Siglip {
-            words: Embedding::new(self.n_vocab, d_text, init),
-            positions: init.truncated_normal([self.n_tokens, d_text], 0.02),
-            text: self.text.init(init)?,
+            text: self.text_encoder().init(self.n_vocab, init)?,
             text_head: Linear::new(d_text, self.d_embedding, init),
-            patches: self.patches.init(d_image, 0, true, init)?,
-            image: self.image.init(init)?,
-            pooling: AttentionPooling::new(&self.image, init),
+            image: self.image_encoder().init(self.patches.side, init)?,
             // the paper's start
             logit_scale: init.constant([1], 10.0_f32.ln()),
             logit_bias: init.constant([1], -10.0),
@@ -93,8 +95,7 @@ impl Siglip {
     /// # Panics
     /// When a text is longer than the model's.
     pub fn embed_text(&self, input: &TextInput) -> Tensor<2> {
-        let tokens = add_positions(self.words.forward(input.ids.clone()), &self.positions);
-        let tokens = self.text.forward(tokens, &AttentionMask::bidirectional(None));
+        let tokens = self.text.encode(input.ids.clone(), &AttentionMask::bidirectional(None));
         let [_, n_tokens, _] = tokens.dims();
         unit(self.text_head.forward(tokens.narrow(1, n_tokens - 1, 1).squeeze_dim::<2>(1)))
     }
@@ -108,8 +109,7 @@ impl Siglip {
     /// # Panics
     /// When the patches do not divide the pictures.
     pub fn embed_image(&self, input: &ImageInput) -> Tensor<2> {
-        let tokens = self.patches.forward(input.pixels.clone(), None);
-        unit(self.pooling.forward(self.image.forward(tokens, &AttentionMask::bidirectional(None)), None))
+        unit(self.image.forward(input).pooled())
     }
 
     /// How well each text fits each picture; the logistic function of it is the probability that they are a pair.
@@ -161,19 +161,29 @@ impl Family for SiglipFamily {
     fn mapping(config: &SiglipConfig) -> Mapping {
         let mut mapping = Mapping::new();
         mapping.ignore("*.position_ids");
-        mapping.same("words.weight", "text_model.embeddings.token_embedding.weight");
-        mapping.same("positions", "text_model.embeddings.position_embedding.weight");
-        BlockNames::CLIP.declare(&mut mapping, "text", "text_model.encoder.layers", config.text.depth);
-        mapping.norm("text.norm", "text_model.final_layer_norm");
+        mapping.same("text.embedding.weight", "text_model.embeddings.token_embedding.weight");
+        mapping.same("text.positions", "text_model.embeddings.position_embedding.weight");
+        BlockNames::CLIP.declare(
+            &mut mapping,
+            "text.transformer",
+            "text_model.encoder.layers",
+            config.text.depth,
+        );
+        mapping.norm("text.transformer.norm", "text_model.final_layer_norm");
         mapping.linear("text_head", "text_model.head");
-        mapping.same("patches.positions", "vision_model.embeddings.position_embedding.weight");
+        mapping.same("image.positions", "vision_model.embeddings.position_embedding.weight");
         let side = config.patches.patch_side;
-        mapping.convolution("patches.projection", "vision_model.embeddings.patch_embedding", &[side, side]);
-        BlockNames::CLIP.declare(&mut mapping, "image", "vision_model.encoder.layers", config.image.depth);
-        mapping.norm("image.norm", "vision_model.post_layernorm");
+        mapping.convolution("image.projection", "vision_model.embeddings.patch_embedding", &[side, side]);
+        BlockNames::CLIP.declare(
+            &mut mapping,
+            "image.transformer",
+            "vision_model.encoder.layers",
+            config.image.depth,
+        );
+        mapping.norm("image.transformer.norm", "vision_model.post_layernorm");
         let probe = Layout::Shaped(vec![1, 1, config.image.d_model]);
-        mapping.tensor("pooling.probe", "vision_model.head.probe", probe);
-        for (ours, shares) in [("pooling.query", 0..1), ("pooling.key_value", 1..3)] {
+        mapping.tensor("image.pooling.probe", "vision_model.head.probe", probe);
+        for (ours, shares) in [("image.pooling.query", 0..1), ("image.pooling.key_value", 1..3)] {
             for (parameter, published, layout) in
                 [("weight", "in_proj_weight", Layout::Transposed), ("bias", "in_proj_bias", Layout::Same)]
             {
@@ -182,10 +192,10 @@ impl Family for SiglipFamily {
                 mapping.parts(format!("{ours}.{parameter}"), [share]);
             }
         }
-        mapping.linear("pooling.out", "vision_model.head.attention.out_proj");
-        mapping.norm("pooling.norm", "vision_model.head.layernorm");
-        mapping.linear("pooling.feed_forward.up", "vision_model.head.mlp.fc1");
-        mapping.linear("pooling.feed_forward.down", "vision_model.head.mlp.fc2");
+        mapping.linear("image.pooling.out", "vision_model.head.attention.out_proj");
+        mapping.norm("image.pooling.norm", "vision_model.head.layernorm");
+        mapping.linear("image.pooling.feed_forward.up", "vision_model.head.mlp.fc1");
+        mapping.linear("image.pooling.feed_forward.down", "vision_model.head.mlp.fc2");
         mapping.same("logit_scale", "logit_scale");
         mapping.same("logit_bias", "logit_bias");
         mapping

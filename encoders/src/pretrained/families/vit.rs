@@ -1,19 +1,19 @@
 //! The vision transformer, ViT.
 
-use burn::module::{Module, Param};
+use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Family;
 use super::blocks::{BlockNames, transformer};
-use super::patches::{PatchConfig, Patches};
+use super::patches::PatchConfig;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
-use crate::layers::ops::AttentionMask;
-use crate::layers::transformer::{Transformer, TransformerConfig};
+use crate::layers::transformer::TransformerConfig;
 use crate::pretrained::mapping::{Layout, Mapping};
 use crate::pretrained::preprocessing::PictureSettings;
 use crate::pretrained::{Checkpoint, CheckpointError, PublishedConfig};
+use crate::vision::{VisionPooling, Vit, VitConfig};
 use crate::{ConfigError, ImageInput, Modality, TokenSequence};
 
 /// Sizes of a [`PublishedVit`].
@@ -28,19 +28,22 @@ pub struct PublishedVitConfig {
     pub transformer: TransformerConfig,
 }
 
-/// Patches behind a class token, under pre-norm blocks.
+/// A [`Vit`] with a class token, and the map behind it that it was pre-trained with.
 ///
 /// # Reference
 /// Dosovitskiy et al. 2021; `transformers`' `ViTModel`.
 #[derive(Module, Debug)]
 pub struct PublishedVit {
-    class: Param<Tensor<1>>,
-    patches: Patches,
-    transformer: Transformer,
+    pub(crate) vit: Vit,
     pooler: Option<Linear>,
 }
 
 impl PublishedVitConfig {
+    /// The encoder's sizes.
+    pub fn encoder(&self) -> VitConfig {
+        VitConfig::over_patches(self.patches.patch_side, self.transformer.clone(), VisionPooling::Class)
+    }
+
     /// Random weights.
     ///
     /// # Errors
@@ -48,9 +51,7 @@ impl PublishedVitConfig {
     pub fn init(&self, init: &mut Initializer) -> Result<PublishedVit, ConfigError> {
         let d_model = self.transformer.d_model;
         Ok(PublishedVit {
-            class: init.truncated_normal([d_model], 0.02),
-            patches: self.patches.init(d_model, 1, true, init)?,
-            transformer: self.transformer.init(init)?,
+            vit: self.encoder().init(self.patches.side, init)?,
             pooler: self.has_pooler.then(|| Linear::new(d_model, d_model, init)),
         })
     }
@@ -66,9 +67,7 @@ impl PublishedVit {
     /// # Panics
     /// When the patches do not divide the picture.
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
-        let tokens = self.patches.forward(input.pixels.clone(), Some(self.class.val()));
-        let tokens = self.transformer.forward(tokens, &AttentionMask::bidirectional(None));
-        TokenSequence::whole(tokens, Modality::Image)
+        TokenSequence::whole(self.vit.hidden(input), Modality::Image)
     }
 
     /// The class token of each row, mapped and squashed, where the model has a pooler.
@@ -133,14 +132,14 @@ impl Family for VitFamily {
         let mut mapping = Mapping::new();
         mapping.added_prefix("vit.");
         mapping.ignore("classifier.*");
-        mapping.tensor("class", "embeddings.cls_token", Layout::Shaped(vec![1, 1, d_model]));
+        mapping.tensor("vit.class", "embeddings.cls_token", Layout::Shaped(vec![1, 1, d_model]));
         let n_positions = 1 + config.patches.n_patches();
         let positions = Layout::Shaped(vec![1, n_positions, d_model]);
-        mapping.tensor("patches.positions", "embeddings.position_embeddings", positions);
+        mapping.tensor("vit.positions", "embeddings.position_embeddings", positions);
         let side = config.patches.patch_side;
-        mapping.convolution("patches.projection", "embeddings.patch_embeddings.projection", &[side, side]);
-        NAMES.declare(&mut mapping, "transformer", "encoder.layer", config.transformer.depth);
-        mapping.norm("transformer.norm", "layernorm");
+        mapping.convolution("vit.projection", "embeddings.patch_embeddings.projection", &[side, side]);
+        NAMES.declare(&mut mapping, "vit.transformer", "encoder.layer", config.transformer.depth);
+        mapping.norm("vit.transformer.norm", "layernorm");
         if config.has_pooler {
             mapping.linear("pooler", "pooler.dense");
         }

@@ -31,18 +31,22 @@ pub struct PublishedWav2vec2Config {
 }
 
 impl PublishedWav2vec2Config {
+    /// The encoder's sizes.
+    pub fn encoder(&self) -> Wav2vec2Config {
+        Wav2vec2Config {
+            convolutions: self.convolutions.clone(),
+            position_kernel: self.position_kernel,
+            position_groups: self.position_groups,
+            transformer: self.transformer.clone(),
+        }
+    }
+
     /// Random weights.
     ///
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, init: &mut Initializer) -> Result<Wav2vec2, ConfigError> {
-        let model = Wav2vec2Config {
-            convolutions: self.convolutions.clone(),
-            position_kernel: self.position_kernel,
-            position_groups: self.position_groups,
-            transformer: self.transformer.clone(),
-        };
-        let model = model.build(init)?;
+        let model = self.encoder().build(init)?;
         Ok(if self.has_mask { model.with_mask(self.transformer.d_model, init) } else { model })
     }
 }

@@ -45,13 +45,22 @@ pub struct WhisperConfig {
 /// Radford et al. 2023; `transformers`' `WhisperForConditionalGeneration`.
 #[derive(Module, Debug)]
 pub struct Whisper {
-    encoder: WhisperEncoder,
+    pub(crate) encoder: WhisperEncoder,
     words: Embedding,
     text_positions: Param<Tensor<2>>,
     decoder: Transformer,
 }
 
 impl WhisperConfig {
+    /// The encoder's sizes.
+    pub fn encoder(&self) -> WhisperEncoderConfig {
+        WhisperEncoderConfig {
+            max_tokens: self.max_audio_tokens,
+            has_positions: true,
+            transformer: self.encoder.clone(),
+        }
+    }
+
     /// Random weights.
     ///
     /// # Errors
@@ -64,10 +73,8 @@ impl WhisperConfig {
                 self.decoder.d_model
             )));
         }
-        let encoder =
-            WhisperEncoderConfig { max_tokens: self.max_audio_tokens, transformer: self.encoder.clone() };
         Ok(Whisper {
-            encoder: encoder.init(self.n_mels, init)?.with_positions(d_model, init),
+            encoder: self.encoder().init(self.n_mels, init)?,
             words: Embedding::new(self.n_vocab, d_model, init),
             text_positions: init.truncated_normal([self.max_text_tokens, d_model], 0.02),
             decoder: self.decoder.init_attending(d_model, init)?,

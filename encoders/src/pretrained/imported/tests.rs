@@ -75,7 +75,7 @@ fn a_file_that_was_exchanged_after_the_import_is_told() {
     assert!(said().ends_with("weights.safetensors, itself: expected 7 bytes, got 6 bytes"), "{}", said());
     fs::write(out.join("triptych.json"), r#"{"format":"triptych-model-9"}"#).expect("a file");
     assert!(
-        said().ends_with("key `format`: expected `triptych-model-1`, got `triptych-model-9`"),
+        said().ends_with("key `format`: expected `triptych-model-2`, got `triptych-model-9`"),
         "{}",
         said()
     );
