@@ -11,6 +11,7 @@ mod interrupt;
 mod machine;
 mod plan;
 pub mod progress;
+mod published;
 pub mod report;
 pub mod run;
 mod summary;

@@ -21,6 +21,7 @@ use crate::run::TrainError;
 use crate::run::checkpoint;
 use crate::run::data::Data;
 use crate::run::folder::RunFolder;
+use crate::run::start::{self, Started};
 use crate::run::teacher;
 use crate::run::training::{Ending, MetricsRecord, Trainer, averaged_model};
 
@@ -82,9 +83,13 @@ pub(crate) fn train(
     let autodiff = device.clone().autodiff();
     let model = data.model(config, &autodiff)?;
     let n_parameters = burn::module::Module::num_params(&model);
+    let model = match found {
+        Some(_) => model,
+        None => start_training(model, config, &data, &folder, work, &autodiff)?,
+    };
     let teacher = teacher::open(config, &data.tokenizer, &device)?;
     let mut trainer =
-        Trainer::new(config, resolved.fingerprint(), model, teacher, data.token_ids(), &autodiff);
+        Trainer::new(config, resolved.fingerprint(), model, teacher, data.token_ids(), &autodiff)?;
     if let Some(found) = found {
         trainer = trainer.resume(found)?;
     }
@@ -118,6 +123,27 @@ pub(crate) fn train(
     }
     let model = trainer.averaged()?;
     Ok(Trained { folder, data, model, device, stages })
+}
+
+/// The new model with the weights that its config starts from, and the run's record of them.
+fn start_training(
+    model: Model,
+    config: &ExperimentConfig,
+    data: &Data,
+    folder: &RunFolder,
+    work: Work,
+    device: &Device,
+) -> Result<Model, TrainError> {
+    let (model, started) = start::start(model, config, &data.tokenizer, device)?;
+    if started.is_empty() {
+        return Ok(model);
+    }
+    let json = serde_json::to_vec_pretty(&started).expect("plain data serialise");
+    folder.write(Started::FILE, &json)?;
+    if !work.is_quiet {
+        started.iter().for_each(|started| eprintln!("start: {}", started.summary()));
+    }
+    Ok(model)
 }
 
 /// A trained run with its folder locked.

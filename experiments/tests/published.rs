@@ -58,7 +58,7 @@ fn what_does_not_fit_is_listed_and_taken_in_part_when_asked_for() {
             .and(predicate::str::contains("hint: `--partial` takes what fits")),
     );
     assert!(!model.exists());
-    let left = "left at random: patches.positions, patches.projection.weight";
+    let left = "left at random: vit.positions, vit.projection.weight";
     import().arg("--partial").assert().success().stdout(predicate::str::contains(left));
 }
 

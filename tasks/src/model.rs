@@ -171,6 +171,18 @@ impl ModelConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, data: DataShape, seed: u64, device: &Device) -> Result<Model, ConfigError> {
+        self.build(data, &mut Initializer::new(seed, device))
+    }
+
+    /// The same without drawing anything, for parameters that are all replaced, or of which the shapes alone count.
+    ///
+    /// # Errors
+    /// When sizes do not fit together.
+    pub fn blank(&self, data: DataShape, device: &Device) -> Result<Model, ConfigError> {
+        self.build(data, &mut Initializer::zeros(device))
+    }
+
+    fn build(&self, data: DataShape, init: &mut Initializer) -> Result<Model, ConfigError> {
         if self.heads.d_teacher == Some(0) {
             return Err(ConfigError::new("heads.d_teacher: expected at least 1, got 0".to_owned()));
         }
@@ -180,7 +192,6 @@ impl ModelConfig {
                 self.temperature
             )));
         }
-        let init = &mut Initializer::new(seed, device);
         let d_backbone = self.fusion.transformer.d_model;
         let d_text = self.text.as_ref().map(TextEncoderConfig::d_model);
         let d_image = self.vision.as_ref().map(VisionEncoderConfig::d_model);

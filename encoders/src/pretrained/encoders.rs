@@ -131,6 +131,17 @@ impl ModelFolder {
         })
     }
 
+    /// Width of the space that texts and pictures are both mapped to without a bias, where there is one: CLIP's.
+    ///
+    /// # Errors
+    /// When the model's files do not fit together.
+    pub fn projection_width(&self) -> Result<Option<usize>, PretrainedError> {
+        match self.family()?.name {
+            ClipFamily::NAME => Ok(Some(self.family_config::<ClipFamily>()?.d_embedding)),
+            _ => Ok(None),
+        }
+    }
+
     /// The text encoder with its weights, whose table of tokens is in the published order, and CLIP's map behind it.
     ///
     /// # Errors

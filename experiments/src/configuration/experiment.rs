@@ -19,6 +19,7 @@ use super::classify::{ClassifyConfig, check_classify};
 use super::mixture::{WeightedFolder, check_mixture};
 use super::requirements::check_requirements;
 use super::schedule::ObjectiveSchedule;
+use super::start::StartConfig;
 use super::{ConfigError, Resolved, resolve};
 use crate::run::balance::BalanceConfig;
 use crate::run::optimizer::OptimizerConfig;
@@ -33,6 +34,9 @@ pub struct ExperimentConfig {
     pub seed: u64,
     /// Where samples come from and what is made of them.
     pub data: DataConfig,
+    /// The weights that training starts from; random ones where nothing is named.
+    #[serde(default, skip_serializing_if = "StartConfig::is_nothing")]
+    pub start: StartConfig,
     /// Encoders, backbone, heads.
     pub model: ModelConfig,
     /// Weight and schedule of every objective in use, by name.
@@ -52,7 +56,8 @@ pub struct DataConfig {
     /// What a token is.
     #[serde(default)]
     pub tokenizer: TokenizerKind,
-    /// Largest number of token ids, special ones included; the tokenizer is trained on the training texts.
+    /// Largest number of token ids, special ones included; the tokenizer is trained on the training texts. A published one has
+    /// its own number.
     pub n_vocab: usize,
     /// Longest text in tokens; longer ones are cut.
     pub max_text_tokens: usize,
@@ -157,6 +162,13 @@ pub struct TrainConfig {
     /// Decay of the slow average that momentum contrast compares with. ALBEF: 0.995.
     #[serde(default = "momentum_decay", skip_serializing_if = "is_momentum_decay")]
     pub momentum_decay: f64,
+    /// Parameters that stay as they start, by patterns of their names in which `*` is anything: `text.*`. `triptych model
+    /// describe --parameters` lists the names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
+    /// What the learning rate is multiplied by for parameters of some names, by such patterns; all that fit count.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub lr_ratios: BTreeMap<String, f64>,
     /// How the objectives' weights follow the training; without it they stay as they are set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<BalanceConfig>,
@@ -283,6 +295,18 @@ fn check(resolved: &Resolved<ExperimentConfig>) -> Result<(), ConfigError> {
         if value == 0 {
             return Err(resolved.reject(key, "at least 1"));
         }
+    }
+    let is_published = config.data.tokenizer == TokenizerKind::Published;
+    if is_published != config.start.text.is_some() {
+        let expected = match is_published {
+            true => "another, or `start.text` given a published model that it comes with",
+            false => "\"published\", as the weights of `start.text` know no other tokens",
+        };
+        return Err(resolved.reject("data.tokenizer", expected));
+    }
+    if let Some((pattern, _)) = config.train.lr_ratios.iter().find(|(_, ratio)| !(0.0..=1e3).contains(*ratio))
+    {
+        return Err(resolved.reject(&format!("train.lr_ratios.{pattern}"), "0 to 1000"));
     }
     check_mixture(resolved)?;
     check_mixup(resolved)?;

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::builtin;
 use super::error::{ConfigError, Problem, nearest};
+use super::published::{self, Part};
 use super::tree::{Node, Place, Value};
 
 /// One text that sets values, from the weakest to the strongest.
@@ -24,6 +25,8 @@ pub(super) struct Layer {
 pub(super) struct Layers {
     layers: Vec<Layer>,
     trees: Vec<Node>,
+    /// What published weights brought, and their folders.
+    brought: Vec<(String, Node)>,
 }
 
 /// Reads `experiment`, whatever it extends, and the overrides.
@@ -34,20 +37,21 @@ pub(super) fn load(experiment: &str, overrides: &[String]) -> Result<Layers, Con
     for assignment in overrides {
         layers.load_override(assignment)?;
     }
+    layers.load_published()?;
     Ok(layers)
 }
 
 impl Layers {
-    /// One tree of all layers.
-    pub(super) fn merge(self) -> (Vec<Layer>, Node) {
-        let Layers { layers, trees } = self;
+    /// The layers, what published weights brought, and one tree of all.
+    pub(super) fn merge(self) -> (Vec<Layer>, Vec<(String, Node)>, Node) {
+        let Layers { layers, trees, brought } = self;
         let mut trees = trees.into_iter().zip(&layers);
         let empty = Node { value: Value::Table(Vec::new()), place: Place { layer: 0, span: 0..0 } };
         let mut merged = trees.next().map_or(empty, |(tree, _)| tree);
         for (tree, layer) in trees {
             merged.merge(tree, layer.is_override);
         }
-        (layers, merged)
+        (layers, brought, merged)
     }
 
     fn load_file(
@@ -93,6 +97,46 @@ impl Layers {
         }
         self.layers.push(Layer { name, text: Arc::clone(&text), is_override: false });
         self.trees.push(tree);
+        Ok(())
+    }
+
+    /// What the published weights bring that `start` names, each under the layer that names them. A layer that holds the
+    /// encoder's sizes itself is a resolved config, which has all of it.
+    fn load_published(&mut self) -> Result<(), ConfigError> {
+        for part in Part::ALL {
+            let names_it = |tree: &Node| tree.get(&["start", part.key()]).is_some();
+            let Some(at) = self.trees.iter().rposition(names_it) else { continue };
+            let Some(Node { value: Value::String(folder), place }) =
+                self.trees[at].get(&["start", part.key()])
+            else {
+                continue;
+            };
+            if self.trees[at].get(&["model", part.key()]).is_some() {
+                continue;
+            }
+            let folder = folder.clone();
+            let text = published::brought(part, Path::new(&folder)).map_err(|error| {
+                let layer = &self.layers[at];
+                let problem = Problem::new(&layer.name, &layer.text, place.span.clone())
+                    .with_message(format!("`start.{}`: {error}", part.key()))
+                    .with_label("named here");
+                match error.hint() {
+                    Some(hint) => problem.with_hint(hint),
+                    None => problem,
+                }
+            })?;
+            let name = format!("published {folder}");
+            let table = DeTable::parse(&text).map_err(|error| {
+                Problem::new(&name, &text, error.span().unwrap_or(0..0))
+                    .with_message("this is not valid TOML")
+            })?;
+            let tree = Node::from_table(table.get_ref(), at, 0..0);
+            self.trees[at..].iter_mut().for_each(|tree| tree.move_up(at));
+            self.brought.iter_mut().for_each(|(_, tree)| tree.move_up(at));
+            self.brought.push((folder, tree.clone()));
+            self.layers.insert(at, Layer { name, text: text.as_str().into(), is_override: false });
+            self.trees.insert(at, tree);
+        }
         Ok(())
     }
 

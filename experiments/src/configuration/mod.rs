@@ -2,7 +2,8 @@
 //!
 //! An experiment is one TOML file, on disk or built into the program. It may `extends` another, and
 //! `--set a.b=value` overrides any key. Tables merge key by key, arrays are replaced as a whole, and of an enum
-//! written as a table (`[optimizer.adamw]`) the variant of the last layer stands alone.
+//! written as a table (`[optimizer.adamw]`) the variant of the last layer stands alone. What published weights bring that
+//! `start` names is a layer too.
 //!
 //! ```text
 //! layers (text with spans) -> tree (values with places) -> T, strictly -> complete TOML + where from
@@ -19,8 +20,10 @@ mod label;
 mod layer;
 mod mixture;
 mod provenance;
+mod published;
 mod requirements;
 mod schedule;
+mod start;
 mod strict;
 mod tree;
 
@@ -34,6 +37,7 @@ pub use label::Label;
 pub use mixture::WeightedFolder;
 pub use provenance::{Origin, Resolved, Setting, describe_differences};
 pub use schedule::ObjectiveSchedule;
+pub use start::StartConfig;
 
 /// Reads an experiment with all its layers and checks it against `T`.
 ///
@@ -47,7 +51,8 @@ where
     T: DeserializeOwned + Serialize,
 {
     let layers = layer::load(experiment, overrides)?;
-    let (layers, tree) = layers.merge();
+    let (layers, brought, tree) = layers.merge();
+    published::check_held(&brought, &tree, &layers)?;
     let value = strict::deserialise(&tree, &layers)?;
     Resolved::new(value, layers, tree)
 }

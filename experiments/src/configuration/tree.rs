@@ -107,6 +107,23 @@ impl Node {
         }
     }
 
+    /// Makes room for a layer at `from`.
+    pub(super) fn move_up(&mut self, from: usize) {
+        let raise = |layer: &mut usize| *layer += usize::from(*layer >= from);
+        raise(&mut self.place.layer);
+        match &mut self.value {
+            Value::Table(entries) => {
+                for entry in entries {
+                    raise(&mut entry.key_place.layer);
+                    raise(&mut entry.last_layer);
+                    entry.node.move_up(from);
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| item.move_up(from)),
+            Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => {}
+        }
+    }
+
     /// The node at the end of a path of keys.
     pub(super) fn get(&self, path: &[&str]) -> Option<&Node> {
         let Some((first, rest)) = path.split_first() else {

@@ -43,13 +43,19 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
-    /// `kept` values a sample wait for the backward pass; `n_averages` copies of the weights are kept beside them.
-    pub(crate) fn new(parameters: f64, kept: f64, precision: Precision, n_averages: usize) -> Self {
-        let [weights, gradients, moments] = precision.parameter_bytes().map(|bytes| bytes * parameters);
+    /// `kept` values a sample wait for the backward pass; `n_averages` copies of the weights that are trained are kept beside
+    /// them.
+    pub(crate) fn new(
+        [parameters, trained]: [f64; 2],
+        kept: f64,
+        precision: Precision,
+        n_averages: usize,
+    ) -> Self {
+        let [weights, gradients, moments] = precision.parameter_bytes();
         Self {
-            weights,
-            gradients,
-            optimizer: moments + 4.0 * parameters * n_averages as f64,
+            weights: weights * parameters,
+            gradients: gradients * trained,
+            optimizer: moments * trained + 4.0 * trained * n_averages as f64,
             activations_per_sample: kept * precision.activation_bytes(),
         }
     }
@@ -72,14 +78,19 @@ mod tests {
     #[test]
     fn adam_takes_16_bytes_a_parameter_and_an_average_4_more() {
         for precision in [Precision::F32, Precision::Mixed] {
-            assert_eq!(Memory::new(1e9, 0.0, precision, 0).total(7), 16e9);
-            assert_eq!(Memory::new(1e9, 0.0, precision, 1).total(7), 20e9);
+            assert_eq!(Memory::new([1e9; 2], 0.0, precision, 0).total(7), 16e9);
+            assert_eq!(Memory::new([1e9; 2], 0.0, precision, 1).total(7), 20e9);
         }
     }
 
     #[test]
+    fn what_is_frozen_takes_its_weights_alone() {
+        assert_eq!(Memory::new([1e9, 0.0], 0.0, Precision::F32, 1).total(7), 4e9);
+    }
+
+    #[test]
     fn the_largest_batch_fits_and_one_more_does_not() {
-        let memory = Memory::new(1e6, 3e5, Precision::F32, 1);
+        let memory = Memory::new([1e6; 2], 3e5, Precision::F32, 1);
         let room = 1e9;
         let n = memory.largest_batch(room) as usize;
         assert!(n > 0 && memory.total(n) <= room && memory.total(n + 1) > room);

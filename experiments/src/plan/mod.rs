@@ -1,10 +1,12 @@
 //! What a training takes before anyone starts it: operations, time, memory.
 
+mod frozen;
 mod hardware;
 mod language;
 mod memory;
 mod steps;
 
+pub(crate) use frozen::{Frozen, ParameterRow, parameters};
 pub(crate) use hardware::HARDWARE;
 pub(crate) use language::LanguageModel;
 pub(crate) use memory::{Memory, Precision};

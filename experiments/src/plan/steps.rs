@@ -4,7 +4,9 @@ use triptych_encoders::Modality;
 use triptych_encoders::layers::cost::{Cost, CostTree};
 use triptych_tasks::model::{DataShape, SampleLengths};
 
+use super::frozen::{Frozen, parameters};
 use crate::configuration::ExperimentConfig;
+use crate::run::TrainError;
 
 /// Log-mel frames a second.
 const FRAMES_PER_S: f64 = 100.0;
@@ -19,8 +21,10 @@ pub(crate) fn largest_sample(config: &ExperimentConfig, n_vocab: usize) -> (Data
 /// Means over the steps of a training, a row of the batch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct StepCost {
-    /// Learned values.
+    /// Values of all parameters.
     pub(crate) parameters: u64,
+    /// Those that are learned.
+    pub(crate) trained: u64,
     /// Operations of forward and backward pass.
     pub(crate) flops_per_row: f64,
     /// Values that wait for the backward pass when every objective has its turn.
@@ -30,18 +34,33 @@ pub(crate) struct StepCost {
 impl StepCost {
     /// Every row has a text, a picture and its sounds, all as long as they may be. A row's encoders run once, the backbone
     /// once for each objective that reads it, with the row's first sound; objectives that mask an input encode that once
-    /// more.
-    pub(crate) fn of(config: &ExperimentConfig, n_vocab: usize) -> Self {
+    /// more. An encoder that is frozen as a whole keeps nothing and has no backward pass.
+    ///
+    /// # Errors
+    /// Patterns of frozen parameters that are of none, and sizes that do not fit together.
+    pub(crate) fn of(config: &ExperimentConfig, n_vocab: usize) -> Result<Self, TrainError> {
         let (shape, lengths) = largest_sample(config, n_vocab);
+        let frozen = match config.train.freeze.is_empty() {
+            true => Frozen::default(),
+            false => Frozen::new(&parameters(config, shape)?),
+        };
+        let n_frozen = frozen.of("").map_or(0, |(n_frozen, _)| n_frozen);
         let tree = config.model.cost(shape, lengths);
         let part = |name: &str| tree.parts.iter().find(|part| part.name == name);
         let cost = |name: &str| part(name).map_or(Cost::default(), |part| part.cost);
         let n_tokens =
             |modality: Modality| part(encoder(modality)).map_or(0, |part: &CostTree| part.shape[0]);
         let n_sounds = config.data.sounds_per_row as u64;
-        let encoders = cost("text") + cost("vision") + cost("audio") * n_sounds;
-        let mut flops = encoders.training_flops() as f64;
-        let mut kept = encoders.kept as f64;
+        let (mut flops, mut kept) = (0.0, 0.0);
+        for (name, times) in [("text", 1), ("vision", 1), ("audio", n_sounds)] {
+            let encoder = cost(name) * times;
+            if frozen.is_whole(name) {
+                flops += encoder.flops as f64;
+            } else {
+                flops += encoder.training_flops() as f64;
+                kept += encoder.kept as f64;
+            }
+        }
         for (name, schedule) in &config.objectives {
             let Some(objective) = schedule.objective(name).filter(|_| schedule.weight > 0.0) else {
                 continue;
@@ -84,7 +103,9 @@ impl StepCost {
             flops += share * (fused + again).training_flops() as f64;
             kept += (fused.kept + again.kept) as f64;
         }
-        Self { parameters: tree.cost.parameters, flops_per_row: flops, kept_per_row: kept }
+        let parameters = tree.cost.parameters;
+        let trained = parameters.saturating_sub(n_frozen);
+        Ok(Self { parameters, trained, flops_per_row: flops, kept_per_row: kept })
     }
 }
 
@@ -104,7 +125,7 @@ mod tests {
     fn step(overrides: &[&str]) -> StepCost {
         let overrides: Vec<String> = overrides.iter().map(|text| (*text).to_owned()).collect();
         let config = experiment("quickstart", &overrides).expect("it is built in").value;
-        StepCost::of(&config, config.data.n_vocab)
+        StepCost::of(&config, config.data.n_vocab).expect("its sizes fit")
     }
 
     #[test]

@@ -13,6 +13,7 @@ use triptych_tasks::model::{DataShape, Model};
 use triptych_tasks::objectives::TokenIds;
 
 use super::error::TrainError;
+use super::start;
 use crate::configuration::{CorpusConfig, ExperimentConfig, WeightedFolder};
 
 /// The tokenizer's file in a run's folder.
@@ -51,11 +52,10 @@ impl Data {
         let tokenizer = if path.exists() {
             Tokenizer::load(&path)?
         } else {
-            let training = corpus.entries().iter().filter(|entry| entry.split == Split::Train);
-            let mut texts = training.flat_map(|entry| &entry.texts).map(String::as_str).collect::<Vec<_>>();
-            texts.sort_unstable();
-            texts.dedup();
-            let tokenizer = Tokenizer::train(config.data.tokenizer, &texts, config.data.n_vocab)?;
+            let tokenizer = match start::tokenizer(config)? {
+                Some(tokenizer) => tokenizer,
+                None => train_tokenizer(config, &corpus)?,
+            };
             tokenizer.save(&path)?;
             tokenizer
         };
@@ -126,6 +126,15 @@ impl Data {
     pub(crate) fn model(&self, config: &ExperimentConfig, device: &Device) -> Result<Model, TrainError> {
         new_model(config, &self.tokenizer, device)
     }
+}
+
+/// A tokenizer of the training texts.
+fn train_tokenizer(config: &ExperimentConfig, corpus: &Corpus) -> Result<Tokenizer, TrainError> {
+    let training = corpus.entries().iter().filter(|entry| entry.split == Split::Train);
+    let mut texts = training.flat_map(|entry| &entry.texts).map(String::as_str).collect::<Vec<_>>();
+    texts.sort_unstable();
+    texts.dedup();
+    Ok(Tokenizer::train(config.data.tokenizer, &texts, config.data.n_vocab)?)
 }
 
 /// Whether a corpus lies in an object store.

@@ -13,6 +13,8 @@ use triptych_tasks::metrics::MetricError;
 use super::checkpoint::CheckpointError;
 use super::folder::RunError;
 use super::parameters::ParameterError;
+use super::pattern::PatternError;
+use super::start::StartError;
 use super::write::WriteError;
 use crate::evaluate::{ClassifyError, InferenceError, PredictionsError, ScoresError};
 use crate::report::ReportError;
@@ -58,6 +60,14 @@ pub enum TrainError {
         "remove the file to train it anew from the corpus; a model trained with the old one needs the old one"
     ))]
     Tokenizer(TokenizerError),
+    /// The weights to start from.
+    #[error("{0}")]
+    #[diagnostic(transparent)]
+    Start(Hinted<StartError>),
+    /// A pattern of parameters' names.
+    #[error(transparent)]
+    #[diagnostic(help("`triptych model describe CONFIG --parameters` lists their names"))]
+    Pattern(#[from] PatternError),
     /// A figure that is undefined.
     #[error("evaluation: {0}")]
     Metric(#[from] MetricError),
@@ -166,6 +176,12 @@ impl From<LoaderError> for TrainError {
 impl From<ImportError> for TrainError {
     fn from(error: ImportError) -> Self {
         Self::Import(Hinted { hint: error.hint(), error: Box::new(error) })
+    }
+}
+
+impl From<StartError> for TrainError {
+    fn from(error: StartError) -> Self {
+        Self::Start(Hinted { hint: error.hint(), error: Box::new(error) })
     }
 }
 

@@ -10,7 +10,9 @@ mod metrics;
 mod momentum;
 pub mod muon;
 pub mod optimizer;
-mod parameters;
+pub(crate) mod parameters;
+pub(crate) mod pattern;
+pub(crate) mod start;
 pub(crate) mod teacher;
 pub(crate) mod trained;
 pub(crate) mod training;
@@ -19,4 +21,6 @@ mod write;
 
 pub use error::TrainError;
 pub use metrics::{MetricsLog, read_metrics};
+pub use pattern::PatternError;
+pub use start::StartError;
 pub use write::{WriteError, write_atomically};

@@ -8,6 +8,7 @@ use triptych_tasks::objectives::GradientTable;
 
 use super::muon::{self, MuonConfig};
 use super::parameters::{ModulePath, NamedTensors, named};
+use super::pattern::Pace;
 
 /// Settings of the optimizer and the learning rate's course.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,9 +49,10 @@ impl OptimizerConfig {
     }
 }
 
-/// Moments of every parameter and the average of the weights.
+/// Moments of every parameter that is trained and the average of its weights.
 #[derive(Debug)]
 pub(crate) struct OptimizerState {
+    pace: Pace,
     /// First moments.
     pub(crate) first: NamedTensors,
     /// Second moments.
@@ -68,14 +70,16 @@ pub(crate) struct StepFigures {
 
 impl OptimizerState {
     /// Zero moments; the average starts at the weights.
-    pub(crate) fn new<M: Module>(model: &M) -> Self {
-        let weights = named(model);
+    pub(crate) fn new<M: Module>(model: &M, pace: Pace) -> Self {
+        let mut weights = named(model);
+        weights.retain(|name, _| !pace.is_frozen(name));
         let zeros = |tensor: &Tensor<1>| Tensor::zeros(tensor.dims(), &tensor.device());
         Self {
             first: weights.iter().map(|(name, (_, tensor))| (name.clone(), zeros(tensor))).collect(),
             second: weights.iter().map(|(name, (_, tensor))| (name.clone(), zeros(tensor))).collect(),
             // a copy of its own: both are updated in place
             average: weights.into_iter().map(|(name, (_, tensor))| (name, tensor.add_scalar(0.0))).collect(),
+            pace,
         }
     }
 
@@ -134,6 +138,7 @@ impl ModuleMapper for Update<'_> {
         };
         let shape = tensor.dims();
         let hyper = AdamHyper {
+            lr: self.hyper.lr * self.state.pace.lr_ratio(&name) as f32,
             weight_decay: if is_decayed(&name, D) { self.weight_decay } else { 0.0 },
             ..self.hyper
         };

@@ -41,7 +41,8 @@ struct Collector {
 
 impl ModuleVisitor for Collector {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        let tensor = param.val().inner();
+        let tensor = param.val();
+        let tensor = if tensor.device().is_autodiff() { tensor.inner() } else { tensor };
         let shape = tensor.dims().to_vec();
         self.found.insert(self.path.join(), (shape, tensor.flatten::<1>(0, D - 1)));
     }
@@ -102,6 +103,30 @@ pub(crate) fn replace<M: Module>(model: M, table: NamedTensors) -> Result<M, Par
     }
 }
 
+/// The model with those parameters out of its graph that `is_frozen` names: no gradient is computed of them.
+pub(crate) fn freeze<M: Module>(model: M, is_frozen: impl Fn(&str) -> bool) -> M {
+    model.map(&mut Freezer { path: ModulePath::default(), is_frozen })
+}
+
+struct Freezer<F> {
+    path: ModulePath,
+    is_frozen: F,
+}
+
+impl<F: Fn(&str) -> bool> ModuleMapper for Freezer<F> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        if (self.is_frozen)(&self.path.join()) { param.set_require_grad(false) } else { param }
+    }
+
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.enter(name);
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.exit();
+    }
+}
+
 struct Loader {
     path: ModulePath,
     table: NamedTensors,
@@ -122,10 +147,14 @@ impl ModuleMapper for Loader {
             self.error.get_or_insert(ParameterError::Shape { name, expected, got });
             return param;
         }
+        let is_trained = param.is_require_grad();
         let (id, old, mapper) = param.consume();
         let values = values.reshape(shape);
-        let values =
-            if old.device().is_autodiff() { Tensor::from_inner(values).require_grad() } else { values };
+        let values = match (old.device().is_autodiff(), is_trained) {
+            (true, true) => Tensor::from_inner(values).require_grad(),
+            (true, false) => Tensor::from_inner(values),
+            (false, _) => values,
+        };
         Param::from_mapped_value(id, values, mapper)
     }
 

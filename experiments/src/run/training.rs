@@ -18,7 +18,8 @@ use super::error::TrainError;
 use super::folder::RunFolder;
 use super::momentum;
 use super::optimizer::OptimizerState;
-use super::parameters::{NamedTensors, named, replace};
+use super::parameters::{NamedTensors, freeze, named, replace};
+use super::pattern::Pace;
 pub(crate) use super::window::MetricsRecord;
 use super::window::Window;
 use crate::configuration::{ExperimentConfig, ObjectiveSchedule};
@@ -55,6 +56,9 @@ pub(crate) struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     /// Starts from `model`, whose tensors are on an autodiff device; `teacher` is on the device without.
+    ///
+    /// # Errors
+    /// A pattern in `train.freeze` or `train.lr_ratios` that is of no parameter.
     pub(crate) fn new(
         config: &'a ExperimentConfig,
         fingerprint: String,
@@ -62,18 +66,21 @@ impl<'a> Trainer<'a> {
         teacher: Option<Model>,
         token_ids: TokenIds,
         device: &Device,
-    ) -> Self {
+    ) -> Result<Self, TrainError> {
+        let pace = Pace::new(&config.train.freeze, &config.train.lr_ratios);
+        pace.check(named(&model).keys().map(String::as_str))?;
+        let model = freeze(model, |name| pace.is_frozen(name));
         let objectives = config
             .objectives
             .iter()
             .filter_map(|(name, schedule)| Some((schedule.objective(name)?, schedule)))
             .collect::<Vec<_>>();
         let used = objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
-        Self {
+        Ok(Self {
             momentum: momentum::new(used.map(|(objective, _)| &**objective), &model),
             balance: config.train.balance.map(Balance::new),
             teacher,
-            optimizer: OptimizerState::new(&model),
+            optimizer: OptimizerState::new(&model, pace),
             config,
             fingerprint,
             model: Some(model),
@@ -82,7 +89,7 @@ impl<'a> Trainer<'a> {
             device: device.clone(),
             step: 0,
             earlier_s: 0.0,
-        }
+        })
     }
 
     fn model(&self) -> &Model {
@@ -112,6 +119,7 @@ impl<'a> Trainer<'a> {
         let fits = |error| TrainError::Parameters { path: path.clone(), source: error };
         let model = replace(self.take_model(), take("model")).map_err(fits)?;
         let names = named(&model);
+        let trained = self.optimizer.average.keys().cloned().collect::<Vec<_>>();
         self.model = Some(model);
         for (state, prefix) in [
             (&mut self.optimizer.first, "first"),
@@ -119,7 +127,7 @@ impl<'a> Trainer<'a> {
             (&mut self.optimizer.average, "average"),
         ] {
             let table = take(prefix);
-            if let Some(name) = names.keys().find(|name| !table.contains_key(*name)) {
+            if let Some(name) = trained.iter().find(|name| !table.contains_key(*name)) {
                 return Err(fits(super::parameters::ParameterError::Missing {
                     name: format!("{prefix}/{name}"),
                     expected: names[name].0.clone(),
@@ -273,8 +281,12 @@ impl<'a> Trainer<'a> {
     /// Never for a state that belongs to the model.
     pub(crate) fn averaged(&self) -> Result<Model, TrainError> {
         use burn::module::Module;
-        let average = self.optimizer.average.clone();
-        replace(self.model().valid(), average)
+        let mut weights = named(self.model())
+            .into_iter()
+            .map(|(name, (_, tensor))| (name, tensor))
+            .collect::<NamedTensors>();
+        weights.extend(self.optimizer.average.clone());
+        replace(self.model().valid(), weights)
             .map_err(|source| TrainError::Parameters { path: PathBuf::from("(in memory)"), source })
     }
 }
@@ -289,8 +301,15 @@ pub(crate) fn averaged_model(
     device: &Device,
 ) -> Result<Model, TrainError> {
     let path = checkpoint.path.clone();
-    let average = split_by_prefix(checkpoint.tensors, device).remove("average").unwrap_or_default();
-    replace(model, average).map_err(|source| TrainError::Parameters { path, source })
+    replace(model, averages(checkpoint, device)).map_err(|source| TrainError::Parameters { path, source })
+}
+
+/// The averaged weights of a checkpoint, and those that were not trained.
+pub(crate) fn averages(checkpoint: Checkpoint, device: &Device) -> NamedTensors {
+    let mut parts = split_by_prefix(checkpoint.tensors, device);
+    let mut weights = parts.remove("model").unwrap_or_default();
+    weights.extend(parts.remove("average").unwrap_or_default());
+    weights
 }
 
 fn to_bytes(shape: Vec<usize>, tensor: Tensor<1>) -> TensorBytes {

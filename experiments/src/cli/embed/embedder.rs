@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::prelude::*;
 use triptych_datasets::audio::{AudioPipeline, AudioTransform, Features};
-use triptych_datasets::image::{Filter, Fit, ImageTransform, Pixels};
+use triptych_datasets::image::{ImageTransform, Pixels};
 use triptych_datasets::text::PublishedTokenizer;
 use triptych_encoders::audio::Wav2vec2;
 use triptych_encoders::input::padding;
@@ -12,13 +12,14 @@ use triptych_encoders::pretrained::families::{
     BertFamily, Clip, ClipFamily, Family, PublishedVit, PublishedWav2vec2Config, Siglip, SiglipFamily,
     VitFamily, Wav2vec2Family,
 };
-use triptych_encoders::pretrained::preprocessing::{self, PictureSettings, WaveformSettings};
+use triptych_encoders::pretrained::preprocessing::WaveformSettings;
 use triptych_encoders::pretrained::{ModelFolder, Pooling, SentenceSettings};
 use triptych_encoders::text::Bert;
 use triptych_encoders::{ImageInput, TextInput};
 
 use crate::cli::model::report;
 use crate::diagnostic::UsageError;
+use crate::published;
 
 /// The longest recording: what is compared is all of it at once.
 pub(super) const MAX_SOUND_S: f64 = 300.0;
@@ -255,28 +256,9 @@ impl Texts {
 impl Pictures {
     fn open(folder: &ModelFolder, side: usize) -> miette::Result<Self> {
         const NAME: &str = "preprocessor_config.json";
-        let settings = folder.settings(NAME).map_err(|error| report(error.into()))?;
-        let settings = settings.ok_or_else(|| {
-            let hint =
-                "it is published beside the weights, and says to which size and range pictures are brought";
-            let path = folder.path().join(NAME);
-            miette::miette!(
-                help = hint,
-                "{}: expected the settings of the pictures, got no such file",
-                path.display()
-            )
-        })?;
-        let settings = PictureSettings::read(&settings, side).map_err(|error| report(error.into()))?;
-        let (fit, resized) = match settings.resize {
-            preprocessing::Resize::Square(resized) => (Fit::Squash, resized),
-            preprocessing::Resize::ShorterSide(resized) => (Fit::ShorterSide, resized),
-        };
-        let filter = match settings.filter {
-            preprocessing::Filter::Bilinear => Filter::Bilinear,
-            preprocessing::Filter::Bicubic => Filter::Bicubic,
-        };
-        let (mean, std) = (settings.mean, settings.deviation);
-        let transform = ImageTransform { filter, fit, mean, std, ..ImageTransform::new(resized) };
+        let settings = folder.picture_settings(side).map_err(|error| report(error.into()))?;
+        let transform = published::transform(&settings);
+        let resized = transform.side;
         transform
             .check()
             .map_err(|problem| miette::miette!("{}: {problem}", folder.path().join(NAME).display()))?;

@@ -75,6 +75,8 @@ pub(crate) struct Args {
 #[derive(Debug, Serialize)]
 struct Plan {
     parameters: f64,
+    /// Those that are not frozen.
+    trained: f64,
     flops: f64,
     pflop_days: f64,
     batch_size: usize,
@@ -124,19 +126,21 @@ fn plan(args: &Args) -> miette::Result<Plan> {
     {
         (Some(model), _, _) => {
             let (config, n_vocab) = experiment(model, &args.overrides.set)?;
-            let step = StepCost::of(&config, n_vocab);
+            let step = StepCost::of(&config, n_vocab)?;
             let rows = config.train.steps as f64 * config.data.batch_size as f64;
             let flops = step.flops_per_row * rows;
-            (step.parameters as f64, flops, Some(step.kept_per_row), config.data.batch_size, 1)
+            let parameters = [step.parameters as f64, step.trained as f64];
+            (parameters, flops, Some(step.kept_per_row), config.data.batch_size, 1)
         }
         (None, Some(_), _) => {
             let language = language_model(args)?;
             let parameters = language.parameters() as f64;
             let flops = training_flops(parameters, args.tokens.unwrap_or_default());
-            (parameters, flops, Some(language.kept() as f64), args.batch, 0)
+            ([parameters; 2], flops, Some(language.kept() as f64), args.batch, 0)
         }
         (None, None, Some(parameters)) => {
-            (parameters, training_flops(parameters, args.tokens.unwrap_or_default()), None, args.batch, 0)
+            let flops = training_flops(parameters, args.tokens.unwrap_or_default());
+            ([parameters; 2], flops, None, args.batch, 0)
         }
         (None, None, None) => {
             return Err(usage("expected a config, --parameters or --layers".to_owned()).into());
@@ -154,7 +158,8 @@ fn plan(args: &Args) -> miette::Result<Plan> {
         })
         .collect();
     Ok(Plan {
-        parameters,
+        parameters: parameters[0],
+        trained: parameters[1],
         flops,
         pflop_days: flops / PFLOP_DAY,
         batch_size,
@@ -224,6 +229,10 @@ fn page(plan: &Plan) -> String {
         lines.push(("", format!("{} activations a sample, about", bytes(per_sample))));
         let total = bytes(plan.total_memory_bytes);
         lines.push(("", format!("{total} with a batch of {}", plan.batch_size)));
+    }
+    if plan.trained < plan.parameters {
+        let frozen = short(plan.parameters - plan.trained);
+        lines.insert(1, ("", format!("{} of them trained, {frozen} frozen", short(plan.trained))));
     }
     for (name, value) in lines {
         // writing to a string cannot fail

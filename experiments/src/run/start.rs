@@ -1,0 +1,302 @@
+//! A new model with the weights that its training starts from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::module::Module;
+use burn::prelude::*;
+use serde::Serialize;
+use triptych_datasets::text::Tokenizer;
+use triptych_encoders::pretrained::{ModelFolder, PublishedProjection};
+use triptych_tasks::model::Model;
+
+use super::checkpoint::{self, Checkpoint};
+use super::data::saved_tokenizer;
+use super::error::TrainError;
+use super::parameters::{NamedTensors, named, replace};
+use super::training::averages;
+use crate::configuration::ExperimentConfig;
+use crate::published::{self, PublishedError};
+
+/// Weights that do not fit the model that they are to start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A published model that cannot be read.
+    #[error("`start.{key}`: {source}")]
+    Published {
+        /// Which key names it.
+        key: &'static str,
+        /// What is wrong with it.
+        source: PublishedError,
+    },
+    /// Parameters that differ.
+    #[error("`start.{key}`: {}: {problem}", folder.display())]
+    Fit {
+        /// Which key names it.
+        key: &'static str,
+        /// The folder.
+        folder: PathBuf,
+        /// The first parameter that differs, with what was expected and what is there.
+        problem: String,
+    },
+}
+
+impl StartError {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<String> {
+        match self {
+            Self::Published { source, .. } => source.hint(),
+            Self::Fit { key: "run", .. } => Some(
+                "parts of another size need another name in the model, or the run's own sizes".to_owned(),
+            ),
+            Self::Fit { key, .. } => {
+                let table = if *key == "text" { "model.text" } else { "the encoder's table in `model`" };
+                Some(format!("leave {table} out of the config: it comes with the weights"))
+            }
+        }
+    }
+}
+
+/// What a training started from: an entry of `start.json`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Started {
+    /// The key that names it.
+    key: &'static str,
+    /// A folder or a checkpoint.
+    from: PathBuf,
+    /// Parameters that were taken.
+    parameters: Vec<String>,
+    /// Those that stayed random, where all were looked for.
+    left_random: Vec<String>,
+}
+
+impl Started {
+    /// The run's file that says so.
+    pub(crate) const FILE: &'static str = "start.json";
+
+    /// In a line.
+    pub(crate) fn summary(&self) -> String {
+        let random = match self.left_random.len() {
+            0 => String::new(),
+            n => format!(", {n} stay random, such as {}", self.left_random[0]),
+        };
+        format!("{}: {} parameters from {}{random}", self.key, self.parameters.len(), self.from.display())
+    }
+}
+
+/// The checkpoint that `start.run` names, and the folder of its run.
+pub(crate) fn run_checkpoint(place: &Path) -> Result<(PathBuf, Checkpoint), TrainError> {
+    if place.is_file() {
+        let folder = place.parent().and_then(Path::parent).unwrap_or(Path::new("."));
+        return Ok((folder.to_owned(), checkpoint::load(place)?));
+    }
+    let found = checkpoint::latest(&place.join(checkpoint::FOLDER))?;
+    let found = found.ok_or_else(|| TrainError::Untrained { path: place.to_owned() })?;
+    Ok((place.to_owned(), found))
+}
+
+/// The tokenizer that comes with what the config starts from, if one does.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn tokenizer(config: &ExperimentConfig) -> Result<Option<Tokenizer>, TrainError> {
+    if config.model.text.is_none() {
+        return Ok(None);
+    }
+    if let Some(place) = &config.start.run {
+        let folder =
+            if place.is_file() { place.parent().and_then(Path::parent) } else { Some(place.as_path()) };
+        return saved_tokenizer(folder.unwrap_or(Path::new("."))).map(Some);
+    }
+    let Some(folder) = &config.start.text else { return Ok(None) };
+    let failed = |source| StartError::Published { key: "text", source };
+    let model = ModelFolder::open(folder).map_err(|error| failed(error.into()))?;
+    Ok(Some(published::tokenizer(&model).map_err(failed)?))
+}
+
+/// `model`, which is new and on an autodiff device, with the weights that the config starts from.
+///
+/// # Errors
+/// When they cannot be read, or do not fit the model.
+pub(crate) fn start(
+    model: Model,
+    config: &ExperimentConfig,
+    tokenizer: &Tokenizer,
+    device: &Device,
+) -> Result<(Model, Vec<Started>), TrainError> {
+    if let Some(place) = &config.start.run {
+        let (model, started) = from_run(model, place, device)?;
+        return Ok((model, vec![started]));
+    }
+    let own = named(&model);
+    let mut table: NamedTensors =
+        own.iter().map(|(name, (_, tensor))| (name.clone(), tensor.clone())).collect();
+    let mut started = Vec::new();
+    let mut projections = BTreeMap::new();
+    if let Some(folder) = &config.start.text {
+        let mut taking = Taking::new("text", folder, &own);
+        let (encoder, projection) =
+            taking.open()?.load_text_encoder(device).map_err(|e| taking.published(e.into()))?;
+        let mut found = taking.parameters(&encoder);
+        for (name, (shape, tensor)) in &mut found {
+            if name.ends_with(".words.weight") || name.ends_with(".embedding.weight") {
+                let ids = tokenizer.published_ids().unwrap_or_default();
+                *tensor = rows(tensor.clone(), shape, ids, table[name].clone());
+                shape[0] = ids.len();
+            }
+        }
+        started.push(taking.put(found, &mut table)?);
+        projections.extend(projection.map(|projection| ("retrieval.meaning.0.weight", projection)));
+    }
+    if let Some(folder) = &config.start.vision {
+        let mut taking = Taking::new("vision", folder, &own);
+        let loaded = taking.open()?.load_vision_encoder(config.data.image.side, device);
+        let (encoder, projection) = loaded.map_err(|e| taking.published(e.into()))?;
+        let found = taking.parameters(&encoder);
+        started.push(taking.put(found, &mut table)?);
+        projections.extend(projection.map(|projection| ("retrieval.meaning.1.weight", projection)));
+    }
+    if let Some(folder) = &config.start.audio {
+        let mut taking = Taking::new("audio", folder, &own);
+        let encoder = taking.open()?.load_audio_encoder(device).map_err(|e| taking.published(e.into()))?;
+        let found = taking.parameters(&encoder);
+        started.push(taking.put(found, &mut table)?);
+    }
+    if config.start.of_both() {
+        started.extend(project(projections, &own, &mut table, config));
+    }
+    let model = replace(model, table).expect("the table has the model's own names and sizes");
+    Ok((model, started))
+}
+
+/// An encoder's parameters on their way into a model.
+struct Taking<'a> {
+    key: &'static str,
+    folder: &'a Path,
+    own: &'a BTreeMap<String, (Vec<usize>, Tensor<1>)>,
+}
+
+impl<'a> Taking<'a> {
+    fn new(key: &'static str, folder: &'a Path, own: &'a BTreeMap<String, (Vec<usize>, Tensor<1>)>) -> Self {
+        Self { key, folder, own }
+    }
+
+    fn open(&mut self) -> Result<ModelFolder, TrainError> {
+        ModelFolder::open(self.folder).map_err(|error| self.published(error.into()))
+    }
+
+    fn published(&self, source: PublishedError) -> TrainError {
+        StartError::Published { key: self.key, source }.into()
+    }
+
+    /// Named as in the model.
+    fn parameters<M: Module>(&self, encoder: &M) -> BTreeMap<String, (Vec<usize>, Tensor<1>)> {
+        let named = named(encoder).into_iter();
+        named.map(|(name, parameter)| (format!("{}.{name}", self.key), parameter)).collect()
+    }
+
+    /// Puts them in the place of the model's own, all of them.
+    fn put(
+        &self,
+        found: BTreeMap<String, (Vec<usize>, Tensor<1>)>,
+        table: &mut NamedTensors,
+    ) -> Result<Started, TrainError> {
+        let prefix = format!("{}.", self.key);
+        let fault =
+            |problem: String| StartError::Fit { key: self.key, folder: self.folder.to_owned(), problem };
+        for (name, (shape, _)) in
+            self.own.range(prefix.clone()..).take_while(|(name, _)| name.starts_with(&prefix))
+        {
+            match found.get(name) {
+                Some((got, _)) if got == shape => {}
+                Some((got, _)) => {
+                    return Err(fault(format!("parameter {name}: expected {shape:?}, got {got:?}")).into());
+                }
+                None => return Err(fault(format!("parameter {name}: expected {shape:?}, got none")).into()),
+            }
+        }
+        if let Some((name, (shape, _))) = found.iter().find(|(name, _)| !self.own.contains_key(*name)) {
+            return Err(fault(format!("parameter {name}: expected none in the model, got {shape:?}")).into());
+        }
+        let parameters = found.keys().cloned().collect();
+        table.extend(found.into_iter().map(|(name, (_, tensor))| (name, tensor)));
+        let from = self.folder.to_owned();
+        Ok(Started { key: self.key, from, parameters, left_random: Vec::new() })
+    }
+}
+
+/// The rows of a published table in the order of `ids`; a row of no published token is that of `own`.
+fn rows(table: Tensor<1>, shape: &[usize], ids: &[Option<u32>], own: Tensor<1>) -> Tensor<1> {
+    let [n_rows, width] = [shape[0], shape[1]];
+    let table = table.reshape([n_rows, width]);
+    let numbers = ids.iter().map(|id| i64::from(id.unwrap_or(0))).collect::<Vec<_>>();
+    let numbers = Tensor::<1, Int>::from_data(TensorData::new(numbers, [ids.len()]), &table.device());
+    let mut taken = table.select(0, numbers);
+    let own = own.reshape([ids.len(), width]);
+    for (row, _) in ids.iter().enumerate().filter(|(_, id)| id.is_none()) {
+        taken = taken.slice_assign([row..row + 1, 0..width], own.clone().narrow(0, row, 1));
+    }
+    taken.reshape([ids.len() * width])
+}
+
+/// Puts the published maps into the space of texts and pictures in the place of the model's own, where they are as wide, and the
+/// published temperature with them.
+fn project(
+    projections: BTreeMap<&'static str, PublishedProjection>,
+    own: &BTreeMap<String, (Vec<usize>, Tensor<1>)>,
+    table: &mut NamedTensors,
+    config: &ExperimentConfig,
+) -> Option<Started> {
+    let fits = |(name, projection): (&&str, &PublishedProjection)| {
+        own.get(*name).is_some_and(|(shape, _)| *shape == projection.weight.dims())
+    };
+    if projections.len() != 2 || !projections.iter().all(fits) {
+        return None;
+    }
+    let mut parameters = Vec::new();
+    for (name, PublishedProjection { weight, log_scale }) in projections {
+        let n = weight.dims().iter().product::<usize>();
+        table.insert(name.to_owned(), weight.inner().reshape([n]));
+        parameters.push(name.to_owned());
+        let scales = table.remove("retrieval.log_scale")?;
+        let scale = Tensor::<1>::full([1], log_scale, &scales.device());
+        // texts with pictures come first
+        let scales = Tensor::cat(vec![scale, scales.narrow(0, 1, 2)], 0);
+        table.insert("retrieval.log_scale".to_owned(), scales);
+    }
+    parameters.push("retrieval.log_scale".to_owned());
+    let from = config.start.text.clone()?;
+    Some(Started { key: "text and vision", from, parameters, left_random: Vec::new() })
+}
+
+/// Every parameter that the run has too, averaged over its steps.
+fn from_run(model: Model, place: &Path, device: &Device) -> Result<(Model, Started), TrainError> {
+    let (_, found) = run_checkpoint(place)?;
+    let theirs = averages(found, &device.clone().inner());
+    let own = named(&model);
+    let fault = |problem: String| StartError::Fit { key: "run", folder: place.to_owned(), problem };
+    let (mut parameters, mut left_random, mut table) = (Vec::new(), Vec::new(), NamedTensors::new());
+    for (name, (shape, tensor)) in own {
+        let n = shape.iter().product::<usize>();
+        match theirs.get(&name) {
+            Some(theirs) if theirs.dims() == [n] => {
+                parameters.push(name.clone());
+                table.insert(name, theirs.clone());
+            }
+            Some(theirs) => {
+                let [got] = theirs.dims();
+                let problem = format!("parameter {name}: expected {shape:?}, got {got} values");
+                return Err(fault(problem).into());
+            }
+            None => {
+                left_random.push(name.clone());
+                table.insert(name, tensor);
+            }
+        }
+    }
+    if parameters.is_empty() {
+        return Err(fault("expected some of the model's parameters, got none of them".to_owned()).into());
+    }
+    let model = replace(model, table).expect("the table has the model's own names and sizes");
+    Ok((model, Started { key: "run", from: place.to_owned(), parameters, left_random }))
+}
