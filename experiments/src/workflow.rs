@@ -16,10 +16,11 @@ use crate::evaluate::{
     Inference, Judge, Perceptions, Predictions, ScoreRow, classify, measure, members, write_scores,
 };
 use crate::interrupt::{self, this_command};
+use crate::plan::{largest_sample, parameters};
 use crate::progress::Progress;
 use crate::run::TrainError;
 use crate::run::checkpoint;
-use crate::run::data::Data;
+use crate::run::data::{Data, blank_model};
 use crate::run::folder::RunFolder;
 use crate::run::start::{self, Started};
 use crate::run::teacher;
@@ -73,6 +74,8 @@ pub(crate) fn train(
     let again = this_command();
     interrupt::catch(&again);
     let config = &resolved.value;
+    // what does not fit together is told before anything is written
+    parameters(config, largest_sample(config, config.data.n_vocab).0)?;
     let device = work.device.open()?;
     let folder = RunFolder::open(out).map_err(TrainError::from)?;
     folder.settle_config(&resolved.toml).map_err(TrainError::from)?;
@@ -166,7 +169,7 @@ pub(crate) fn open_trained(config: &ExperimentConfig, run: &Path, work: Work) ->
     let data = Data::open_prepared(config, run)?;
     let found = checkpoint::latest(&folder.checkpoints()).map_err(TrainError::from)?;
     let found = found.ok_or_else(|| TrainError::Untrained { path: run.to_owned() })?;
-    let model = averaged_model(data.model(config, &device)?, found, &device)?;
+    let model = averaged_model(blank_model(config, &data.tokenizer, &device)?, found, &device)?;
     Ok(Trained { folder, data, model, device, stages })
 }
 

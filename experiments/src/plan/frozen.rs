@@ -4,9 +4,9 @@ use burn::prelude::*;
 use triptych_tasks::model::DataShape;
 
 use crate::configuration::ExperimentConfig;
+use crate::run::TrainError;
 use crate::run::parameters::named;
 use crate::run::pattern::Pace;
-use crate::run::{PatternError, TrainError};
 
 /// A parameter of an experiment's model.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -40,7 +40,7 @@ pub(crate) fn parameters(
     let model = config.model.blank(shape, &Device::flex())?;
     let pace = Pace::new(&config.train.freeze, &config.train.lr_ratios);
     let found = named(&model);
-    pace.check(found.keys().map(String::as_str)).map_err(|error: PatternError| error)?;
+    pace.check(found.keys().map(String::as_str))?;
     let row = |(name, (shape, _)): (String, (Vec<usize>, _))| {
         let is_frozen = pace.is_frozen(&name);
         ParameterRow { name, shape, is_frozen }

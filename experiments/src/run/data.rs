@@ -202,17 +202,28 @@ pub(crate) fn saved_tokenizer(folder: &Path) -> Result<Tokenizer, TrainError> {
 ///
 /// # Errors
 /// When its sizes do not fit together.
-pub(crate) fn new_model(
+fn new_model(config: &ExperimentConfig, tokenizer: &Tokenizer, device: &Device) -> Result<Model, TrainError> {
+    Ok(config.model.init(data_shape(config, tokenizer), config.seed, device)?)
+}
+
+/// The same with blank weights, to be replaced by those of a checkpoint.
+///
+/// # Errors
+/// When its sizes do not fit together.
+pub(crate) fn blank_model(
     config: &ExperimentConfig,
     tokenizer: &Tokenizer,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    let shape = DataShape {
+    Ok(config.model.blank(data_shape(config, tokenizer), device)?)
+}
+
+fn data_shape(config: &ExperimentConfig, tokenizer: &Tokenizer) -> DataShape {
+    DataShape {
         n_vocab: tokenizer.n_tokens(),
         image_side: config.data.image.side,
         n_mels: config.data.audio.n_mels,
-    };
-    Ok(config.model.init(shape, config.seed, device)?)
+    }
 }
 
 /// Says why a corpus that was once complete is about to be prepared again.

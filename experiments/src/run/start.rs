@@ -300,3 +300,126 @@ fn from_run(model: Model, place: &Path, device: &Device) -> Result<(Model, Start
     let model = replace(model, table).expect("the table has the model's own names and sizes");
     Ok((model, Started { key: "run", from: place.to_owned(), parameters, left_random }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use serde_json::json;
+    use triptych_encoders::input::padding;
+    use triptych_encoders::pretrained::families::ClipFamily;
+    use triptych_encoders::{ImageInput, TextInput};
+
+    use super::*;
+    use crate::configuration::experiment;
+
+    /// The tolerance of parity with the published model, whose table and positions are the same values.
+    const TOLERANCE: f32 = 1e-6;
+
+    /// The golden CLIP with a tokenizer of the words w0 to w37.
+    fn clip() -> tempfile::TempDir {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../encoders/tests/golden/published/clip");
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        for file in fs::read_dir(golden).expect("the golden folder").flatten() {
+            fs::copy(file.path(), dir.path().join(file.file_name())).expect("a copy");
+        }
+        let words = (0..38).map(|id| format!("w{id}")).chain(["<s>".to_owned(), "</s>".to_owned()]);
+        let words: serde_json::Value = words.zip(0..).map(|(word, id)| (word, json!(id))).collect();
+        let mark = |mark: &str| json!({ "SpecialToken": { "id": mark, "type_id": 0 } });
+        let text = |id: &str| json!({ "Sequence": { "id": id, "type_id": 0 } });
+        let special = |mark: &str, id: u32| json!({ "id": mark, "ids": [id], "tokens": [mark] });
+        let tokenizer = json!({
+            "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": null,
+            "pre_tokenizer": { "type": "WhitespaceSplit" },
+            "post_processor": {
+                "type": "TemplateProcessing", "single": [mark("<s>"), text("A"), mark("</s>")],
+                "pair": [text("A"), text("B")],
+                "special_tokens": { "<s>": special("<s>", 38), "</s>": special("</s>", 39) },
+            },
+            "decoder": null, "model": { "type": "WordLevel", "vocab": words, "unk_token": "w0" },
+        });
+        let settings = json!({
+            "do_resize": true, "do_center_crop": true, "do_normalize": true, "size": { "shortest_edge": 12 },
+            "crop_size": 12, "resample": 3, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5],
+        });
+        for (name, value) in [("tokenizer.json", tokenizer), ("preprocessor_config.json", settings)] {
+            fs::write(dir.path().join(name), value.to_string()).expect("a file");
+        }
+        dir
+    }
+
+    fn assert_near(got: Tensor<2>, expected: Tensor<2>) {
+        let far = (got.inner() - expected).abs().max().into_scalar::<f32>();
+        assert!(far < TOLERANCE, "{far} apart");
+    }
+
+    #[test]
+    fn a_model_that_starts_from_clip_computes_what_clip_computes() {
+        let dir = clip();
+        let from = dir.path().display();
+        let overrides = [
+            format!("start.text='{from}'"),
+            format!("start.vision='{from}'"),
+            "data.max_text_tokens=8".to_owned(),
+        ];
+        let config = experiment("quickstart", &overrides).expect("it fits").value;
+        assert_eq!((config.model.d_embedding, config.data.image.side), (8, 12));
+        let folder = ModelFolder::open(dir.path()).expect("a model");
+        let tokenizer = tokenizer(&config).expect("it is there").expect("texts are read");
+        let device = Device::flex().autodiff();
+        let (model, started) = {
+            let shape = triptych_tasks::model::DataShape {
+                n_vocab: tokenizer.n_tokens(),
+                image_side: 12,
+                n_mels: config.data.audio.n_mels,
+            };
+            let model = config.model.init(shape, 1, &device).expect("its sizes fit");
+            start(model, &config, &tokenizer, &device).expect("they fit")
+        };
+        assert_eq!(started.len(), 3);
+        let (_, clip) = folder.load::<ClipFamily>(&Device::flex()).expect("it is whole");
+
+        let texts = ["w7 w20 w3", "w11"];
+        let ours = texts.map(|text| tokenizer.encode(text));
+        let ids = |rows: &[Vec<u32>], n: usize, device: &Device| {
+            let ids = rows.iter().flat_map(|row| (0..n).map(|i| i64::from(row.get(i).copied().unwrap_or(0))));
+            let lengths = rows.iter().map(Vec::len).collect::<Vec<_>>();
+            let ids = ids.collect::<Vec<_>>();
+            TextInput {
+                ids: Tensor::from_data(TensorData::new(ids, [rows.len(), n]), device),
+                is_pad: padding(&lengths, n, device),
+            }
+        };
+        let theirs = [vec![38, 7, 20, 3, 39], vec![38, 11, 39]];
+        let got = model.retrieval.meaning(&model.encode_text(&ids(&ours, 3, &device))).expect("a space");
+        assert_near(got, clip.embed_text(&ids(&theirs, 5, &Device::flex())));
+
+        let pixels = (0..2 * 12 * 12 * 3).map(|i| ((i * 37 % 101) as f32) / 50.0 - 1.0).collect::<Vec<_>>();
+        let picture = |device: &Device| ImageInput {
+            pixels: Tensor::from_data(TensorData::new(pixels.clone(), [2, 12, 12, 3]), device),
+        };
+        let got = model.retrieval.meaning(&model.encode_image(&picture(&device))).expect("a space");
+        assert_near(got, clip.embed_image(&picture(&Device::flex())));
+        let scale = model.retrieval.log_scale.val().inner().into_data().iter::<f32>().next();
+        let one = || Tensor::<2>::ones([1, 1], &Device::flex());
+        let expected = clip.logits(one(), one()).into_scalar::<f32>().ln();
+        assert!(scale.is_some_and(|scale| (scale - expected).abs() < TOLERANCE));
+    }
+
+    #[test]
+    fn pictures_of_another_size_have_their_positions_interpolated() {
+        let dir = clip();
+        let from = dir.path().display();
+        let overrides = [format!("start.vision='{from}'"), "data.image.side=24".to_owned()];
+        let config = experiment("quickstart", &overrides).expect("it fits").value;
+        let device = Device::flex().autodiff();
+        let (encoder, _) = ModelFolder::open(dir.path())
+            .expect("a model")
+            .load_vision_encoder(24, &device)
+            .expect("patches divide it");
+        let shapes = named(&encoder);
+        // a class and 6 x 6 patches
+        assert_eq!(shapes["Vit.positions"].0, [37, 16]);
+        assert_eq!(config.data.image.side, 24);
+    }
+}

@@ -9,7 +9,7 @@ use triptych_tasks::model::Model;
 use triptych_tasks::objectives::{Objective, Requirement};
 
 use super::checkpoint;
-use super::data::{new_model, saved_tokenizer};
+use super::data::{blank_model, saved_tokenizer};
 use super::error::TrainError;
 use super::trained::run_config;
 use super::training::averaged_model;
@@ -36,7 +36,7 @@ pub(crate) fn open(
     let theirs = run_config(&folder)?.value;
     let found = found.ok_or_else(|| TrainError::Untrained { path: folder.clone() })?;
     let their_tokenizer = saved_tokenizer(&folder)?;
-    let model = averaged_model(new_model(&theirs, &their_tokenizer, device)?, found, device)?;
+    let model = averaged_model(blank_model(&theirs, &their_tokenizer, device)?, found, device)?;
     let taught = config.objectives.iter().filter_map(|(name, schedule)| schedule.objective(name));
     for objective in taught.filter(|objective| is_taught(&**objective)) {
         let fits = check(&*objective, (config, tokenizer), (&theirs, &their_tokenizer, &model));

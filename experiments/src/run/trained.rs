@@ -11,7 +11,7 @@ use triptych_encoders::Modality;
 use triptych_tasks::model::Model;
 
 use super::checkpoint::{self, Checkpoint, CheckpointError};
-use super::data::{Data, new_model, saved_tokenizer};
+use super::data::{Data, blank_model, saved_tokenizer};
 use super::error::TrainError;
 use super::folder::saved_config;
 use super::training::averaged_model;
@@ -51,7 +51,7 @@ impl TrainedRun {
         let found = newest(&folder.join(checkpoint::FOLDER)).map_err(TrainError::from)?;
         let found = found.ok_or_else(|| TrainError::Untrained { path: folder.to_owned() })?;
         let tokenizer = saved_tokenizer(folder)?;
-        let model = averaged_model(new_model(&config, &tokenizer, &device)?, found, &device)?;
+        let model = averaged_model(blank_model(&config, &tokenizer, &device)?, found, &device)?;
         Ok(Self { config, tokenizer, model, device, folder: folder.to_owned() })
     }
 
