@@ -10,7 +10,7 @@ pub mod evaluate;
 mod interrupt;
 mod machine;
 mod plan;
-mod probe;
+pub mod probe;
 pub mod progress;
 pub mod report;
 pub mod run;

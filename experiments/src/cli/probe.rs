@@ -173,25 +173,28 @@ fn json(record: &ProbeRecord) -> miette::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(&value).into_diagnostic()?))
 }
 
-/// Where the probe is kept: a run's folder is locked before the work, so that it is not done for nothing.
+/// Where the probe is kept. A run's folder is locked before the work, so that this is not done for nothing.
 enum Keeper {
     Run(RunFolder),
     Folder(PathBuf),
 }
 
 impl Keeper {
-    fn open(args: &Args) -> Result<Self, TrainError> {
-        match &args.out {
-            None => Ok(Self::Run(RunFolder::open(&args.run)?)),
+    fn open(args: &Args) -> miette::Result<Self> {
+        let keeper = match &args.out {
+            None => Self::Run(RunFolder::open(&args.run).map_err(TrainError::from)?),
             Some(folder) => {
                 std::fs::create_dir_all(folder).map_err(|source| WriteError {
                     path: folder.clone(),
                     source,
                     resume_step: None,
                 })?;
-                Ok(Self::Folder(folder.clone()))
+                Self::Folder(folder.clone())
             }
-        }
+        };
+        // a file that is damaged is told before the work too
+        Probes::read(keeper.folder())?;
+        Ok(keeper)
     }
 
     fn folder(&self) -> &Path {

@@ -67,8 +67,8 @@ pub(crate) enum ProbeFailure {
     },
     /// Fewer samples of a class than folds.
     #[error(
-        "class {class:?} has {n} training samples, fewer than the {n_folds} folds that choose C{}",
-        if *n_others > 0 { format!("; {n_others} more classes too") } else { String::new() }
+        "class {class:?}: expected {n_folds} training samples or more, one for each fold that chooses C, got {n}{}",
+        if *n_others > 0 { format!(" (other classes with too few: {n_others})") } else { String::new() }
     )]
     #[diagnostic(help(
         "`--least {n_folds}` leaves such classes out, `--folds 2` asks for less, `--c 1` asks for no folds at all"
@@ -85,7 +85,7 @@ pub(crate) enum ProbeFailure {
     },
     /// Classes that the probe was not fitted to.
     #[error(
-        "test set `{test}`: {n_samples} of {n} samples are of {n_classes} classes that the training samples lack, such as {class:?} ({id:?})"
+        "test set `{test}`: {n_samples} of {n} samples are of classes that the training samples lack ({n_classes} in all), such as {class:?} ({id:?})"
     )]
     #[diagnostic(help(
         "a probe names only classes that it was fitted to: choose another `--test` or `--label`, or widen `--train`"

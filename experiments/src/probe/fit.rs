@@ -110,7 +110,7 @@ pub(crate) fn probe(
     let judged = Judged {
         corpus: &data.corpus,
         names: &chosen.names,
-        order: by_frequency(&fitted.labels, n_classes),
+        counts: counts(&fitted.labels, n_classes),
         query: record.query(),
         request,
         resampling: Resampling {
@@ -138,21 +138,19 @@ fn fitted_to(training: &Labelled, split: Option<&Labelled>, amount: Amount) -> L
     fitted
 }
 
-/// The classes, the most frequent first.
-fn by_frequency(labels: &[usize], n_classes: usize) -> Vec<usize> {
+/// Samples of each class.
+fn counts(labels: &[usize], n_classes: usize) -> Vec<usize> {
     let mut counts = vec![0usize; n_classes];
     labels.iter().for_each(|&label| counts[label] += 1);
-    let mut order = (0..n_classes).collect::<Vec<_>>();
-    order.sort_by_key(|&class| std::cmp::Reverse(counts[class]));
-    order
+    counts
 }
 
 /// What figures are made with.
 struct Judged<'a> {
     corpus: &'a Corpus,
     names: &'a [String],
-    /// Classes, the most frequent of the fit first.
-    order: Vec<usize>,
+    /// Samples of each class that the probe was fitted to.
+    counts: Vec<usize>,
     query: String,
     request: &'a Request,
     resampling: Resampling,
@@ -187,20 +185,46 @@ impl Judged<'_> {
         Ok((scores.into_iter().map(row).collect(), prediction))
     }
 
-    /// What is right by always naming the most frequent classes of the fit, in percent.
+    /// What is right by always naming the classes that the fit had most samples of, in percent.
     fn chances(&self, labels: &[usize]) -> BTreeMap<&'static str, f64> {
-        let among = |n: usize| {
-            let named = &self.order[..n.min(self.order.len())];
-            let n_right = labels.iter().filter(|label| named.contains(label)).count();
-            100.0 * n_right as f64 / labels.len().max(1) as f64
+        let of_class = counts(labels, self.counts.len());
+        let n_present = of_class.iter().filter(|n| **n > 0).count().max(1);
+        let among = |k: usize| {
+            let named = most_frequent(&self.counts, k);
+            let right = named.iter().zip(&of_class).map(|(share, &n)| share * n as f64).sum::<f64>();
+            100.0 * right / labels.len().max(1) as f64
         };
-        let classes = labels.iter().collect::<std::collections::BTreeSet<_>>();
-        let named_one = self.order.first().is_some_and(|class| classes.contains(class));
-        let per_class = if named_one { 100.0 / classes.len() as f64 } else { 0.0 };
+        let named = most_frequent(&self.counts, 1);
+        let per_class = named.iter().zip(&of_class).filter(|(_, n)| **n > 0).map(|(share, _)| share);
         BTreeMap::from([
             ("accuracy", among(1)),
             ("top-5 accuracy", among(5)),
-            ("mean per-class accuracy", per_class),
+            ("mean per-class accuracy", 100.0 * per_class.sum::<f64>() / n_present as f64),
         ])
+    }
+}
+
+/// How often each class is among the `k` most frequent, those that are as frequent as the last of them in turn.
+fn most_frequent(counts: &[usize], k: usize) -> Vec<f64> {
+    let mut falling = counts.to_vec();
+    falling.sort_unstable_by(|a, b| b.cmp(a));
+    let Some(&last) = falling.get(k.min(falling.len()).saturating_sub(1)) else { return Vec::new() };
+    let n_above = counts.iter().filter(|n| **n > last).count();
+    let n_as_last = counts.iter().filter(|n| **n == last).count();
+    let share = (k.min(counts.len()) - n_above) as f64 / n_as_last as f64;
+    let share = |&n: &usize| if n > last { 1.0 } else { f64::from(u8::from(n == last)) * share };
+    counts.iter().map(share).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_as_frequent_take_turns() {
+        assert_eq!(most_frequent(&[3, 9, 3, 1], 1), [0.0, 1.0, 0.0, 0.0]);
+        assert_eq!(most_frequent(&[3, 9, 3, 1], 2), [0.5, 1.0, 0.5, 0.0]);
+        assert_eq!(most_frequent(&[2, 2], 5), [1.0, 1.0]);
+        assert_eq!(most_frequent(&[4; 8], 1), [0.125; 8]);
     }
 }

@@ -6,7 +6,7 @@ use triptych_tasks::metrics::proportion_interval;
 
 use super::record::ProbeRecord;
 use crate::evaluate::{ClassificationPrediction, confusions, worst_first};
-use crate::report::numbers::{count, significant};
+use crate::report::numbers::{count, holdout, significant};
 use crate::report::text_summary as scores_summary;
 
 /// Classes shown of a test set, the worst first.
@@ -30,7 +30,9 @@ pub(crate) fn text_summary(record: &ProbeRecord) -> String {
     );
     text.push_str(&format!("\n{}", scores_summary(&record.scores)));
     if record.scores.iter().any(|row| row.chance.is_some()) {
-        text.push_str("  guessing: always the class, or the five, that the training samples have most of\n");
+        text.push_str(
+            "  guessing names the class, or the five classes, that most samples of the fit are of\n",
+        );
     }
     if let Some(validation) = &record.validation {
         let _ = writeln!(text, "\nC by {} ({} samples held out)", validation.by, count(validation.n));
@@ -46,11 +48,11 @@ pub(crate) fn text_summary(record: &ProbeRecord) -> String {
 }
 
 fn mistakes(text: &mut String, test: &ClassificationPrediction) {
-    let classes = worst_first(&test.classes);
+    let (classes, on) = (worst_first(&test.classes), holdout(&test.holdout));
     let width = |name: &str| name.chars().count();
     let shown = &classes[..classes.len().min(N_CLASSES)];
     let widest = shown.iter().map(|class| width(&class.name)).max().unwrap_or(0).max(5);
-    let _ = writeln!(text, "\nworst classes of {} ({} of {})", test.holdout, shown.len(), classes.len());
+    let _ = writeln!(text, "\nworst classes, {on} ({} of {})", shown.len(), classes.len());
     let gap = |name: &str| " ".repeat(widest - width(name));
     let _ = writeln!(text, "  class{}  {:>8}  accuracy (95% interval)  taken for it", gap("class"), "right");
     for class in shown {
@@ -68,7 +70,7 @@ fn mistakes(text: &mut String, test: &ClassificationPrediction) {
     }
     let confused = confusions(&test.samples);
     if !confused.is_empty() {
-        let _ = writeln!(text, "most frequent confusions of {}", test.holdout);
+        let _ = writeln!(text, "most frequent confusions, {on}");
     }
     for confusion in confused.iter().take(N_CONFUSIONS) {
         let (n, of) = (confusion.n, confusion.n_label);

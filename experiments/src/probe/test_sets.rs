@@ -13,6 +13,9 @@ use super::samples::{Labelled, Request, TestSet, first_text, has, labelled, sele
 use crate::configuration::{EvaluateConfig, Holdout};
 use crate::diagnostic::UsageError;
 
+/// Hold-outs that cannot be tested on and are told why.
+const MAX_REASONS: usize = 3;
+
 /// What is to be judged by, and what is known of the fit.
 pub(super) struct Wanted<'a> {
     pub(super) corpus: &'a Corpus,
@@ -55,7 +58,11 @@ pub(super) fn tests(wanted: &Wanted<'_>, warnings: &mut Vec<String>) -> miette::
     if tests.is_empty() {
         let n = wanted.evaluate.holdouts.len();
         let none = format!("none of {n} has {}s alone", things(wanted.request.modality));
-        let reasons = if reasons.is_empty() { none } else { reasons.join("; ") };
+        let reasons = match reasons.len() {
+            0 => none,
+            n @ 0..=MAX_REASONS => reasons[..n].join("; "),
+            n => format!("{}; {} more", reasons[..MAX_REASONS].join("; "), n - MAX_REASONS),
+        };
         return Err(ProbeFailure::NoTest { label: wanted.request.label.to_string(), reasons }.into());
     }
     warnings.extend(reasons.into_iter().map(|reason| format!("left out: {reason}")));

@@ -8,4 +8,5 @@ mod disk;
 mod fixture;
 mod interruption;
 mod media;
+mod probe;
 mod subsets;

@@ -61,6 +61,8 @@ pub struct Classifications {
     has_confidence: bool,
     /// The fewest classes ranked in any sample.
     n_ranked: usize,
+    /// How many there are to choose from.
+    n_classes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -101,7 +103,7 @@ impl Classifications {
             samples.push(Sample { label, predicted, rank, confidence: f64::NAN });
         }
         let n_ranked = ranked.iter().map(|ranked| ranked.as_ref().len()).min().unwrap_or(0);
-        Ok(Self { samples, has_confidence: false, n_ranked })
+        Ok(Self { samples, has_confidence: false, n_ranked, n_classes })
     }
 
     /// A score for each class.
@@ -138,7 +140,7 @@ impl Classifications {
             .collect();
         // in order, so that it is always the first error that is told
         let samples = samples.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { samples, has_confidence: true, n_ranked: n_classes })
+        Ok(Self { samples, has_confidence: true, n_ranked: n_classes, n_classes })
     }
 
     /// How many samples there are.
@@ -151,12 +153,12 @@ impl Classifications {
         self.samples.iter().map(|sample| sample.predicted)
     }
 
-    /// [`ACCURACY`], [`MEAN_PER_CLASS_ACCURACY`] and [`MACRO_F1`] over samples, [`TOP_5_ACCURACY`] where five classes or more
-    /// are ranked, [`ECE`] and [`ADAPTIVE_ECE`] where there are probabilities.
+    /// [`ACCURACY`], [`MEAN_PER_CLASS_ACCURACY`] and [`MACRO_F1`] over samples, [`TOP_5_ACCURACY`] where five of more
+    /// classes are ranked, [`ECE`] and [`ADAPTIVE_ECE`] where there are probabilities.
     pub fn figures(&self) -> Vec<Figure> {
         let within = |k: f64| self.samples.iter().map(move |sample| f64::from(u8::from(sample.rank <= k)));
         let mut figures = vec![Figure::mean(ACCURACY, within(1.0))];
-        if self.n_ranked >= 5 {
+        if self.n_ranked >= 5 && self.n_classes > 5 {
             figures.push(Figure::mean(TOP_5_ACCURACY, within(5.0)));
         }
         let pairs = || self.samples.iter().map(|sample| [sample.label as f64, sample.predicted as f64]);
