@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::{ClassificationPrediction, ScoreRow};
+use crate::report::numbers::{count, significant};
 
 /// A probe and what came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -83,12 +84,24 @@ impl ProbeRecord {
             query.push_str(&format!(", {shots} shot{}", if shots == 1 { "" } else { "s" }));
         }
         if let Some(share) = self.fraction {
-            query.push_str(&format!(
-                ", {}% of the samples",
-                crate::report::numbers::significant(100.0 * share, 3)
-            ));
+            query.push_str(&format!(", {}% of the samples", significant(100.0 * share, 3)));
         }
         query
+    }
+
+    /// How it was fitted, in a line.
+    pub(crate) fn remark(&self) -> String {
+        let (d, n, n_classes) = (self.d, count(self.n_train), count(self.n_classes));
+        let mut remark = format!(
+            "{d} features after step {}, fitted to {n} samples of {n_classes} classes ({}) at C {}",
+            self.step,
+            self.train,
+            significant(self.c, 3)
+        );
+        if let Some(validation) = &self.validation {
+            remark.push_str(&format!(", chosen by {}", validation.by));
+        }
+        remark
     }
 
     /// Whether it is the same question, so that the later answer stands.

@@ -17,17 +17,8 @@ const N_CONFUSIONS: usize = 5;
 /// What was fitted, the figures, how C was chosen, and where the probe is wrong.
 pub(crate) fn text_summary(record: &ProbeRecord) -> String {
     let mut text = String::new();
-    let (n, n_classes) = (count(record.n_train), count(record.n_classes));
     // writing to a string cannot fail
-    let _ = writeln!(
-        text,
-        "{} of {}: {} features after step {}, fitted to {n} samples of {n_classes} classes ({})",
-        record.label,
-        record.query(),
-        record.d,
-        record.step,
-        record.train
-    );
+    let _ = writeln!(text, "{} of {}: {}", record.label, record.query(), record.remark());
     text.push_str(&format!("\n{}", scores_summary(&record.scores)));
     if record.scores.iter().any(|row| row.chance.is_some()) {
         text.push_str(

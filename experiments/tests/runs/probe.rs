@@ -98,6 +98,12 @@ fn a_probe_reads_off_an_encoder_what_the_pictures_show() {
     assert_eq!(kept().as_array().unwrap().len(), 1);
     assert_eq!(kept()[0]["tests"][0]["samples"].as_array().unwrap().len(), 12);
 
+    desk.succeed(&["evaluate", "run", "--quiet"]);
+    desk.succeed(&["report", "run"]);
+    let report = fs::read_to_string(desk.path("run/report.html")).unwrap();
+    assert!(report.contains("Linear probe, image encoder → tone, test") && report.contains("6 of 6"));
+    assert!(report.contains("How the strength of regularisation was chosen"));
+
     let embedding = probe(&["--features", "embedding", "--shots", "4", "--c", "0.1", "--test", "split=test"]);
     assert_eq!((&embedding["n_train"], &embedding["c"]), (&8.into(), &0.1.into()));
     assert_eq!(embedding["scores"][0]["query"], "image embedding, 4 shots");
@@ -228,6 +234,7 @@ fn what_cannot_be_probed_is_told_with_names_and_a_hint() {
     fs::write(desk.path("run/probes.json"), "[{}]").unwrap();
     told(1, &of_tone(&[]), ["probes.json: ", "remove the file"]);
     assert_eq!(fs::read_to_string(desk.path("run/probes.json")).unwrap(), "[{}]");
+    fs::remove_file(desk.path("run/probes.json")).unwrap();
 
     let folder = desk.path("run/checkpoints");
     let mut last = checkpoint::latest(&folder).unwrap().unwrap();
