@@ -83,8 +83,8 @@ pub(crate) fn train(
     let model = data.model(config, &autodiff)?;
     let n_parameters = burn::module::Module::num_params(&model);
     let teacher = teacher::open(config, &data.tokenizer, &device)?;
-    let mut trainer =
-        Trainer::new(config, resolved.fingerprint(), model, teacher, data.token_ids(), &autodiff);
+    let tokens = (data.token_ids(), data.tokenizer.words());
+    let mut trainer = Trainer::new(config, resolved.fingerprint(), model, teacher, tokens, &autodiff);
     if let Some(found) = found {
         trainer = trainer.resume(found)?;
     }
