@@ -174,6 +174,6 @@ mod tests {
         let vocabulary = [(Some("<unk>"), true), (Some("▁a"), false)];
         let boundaries = WordBoundaries::new(vocabulary);
         assert_eq!(boundaries.clone().with_beginning(0).words(&[1, 0, 0]), [0..1, 1..2, 2..3]);
-        assert_eq!(boundaries.with_going_on(0).words(&[1, 0, 0]), [0..3]);
+        assert_eq!(boundaries.with_going_on(0).words(&[1, 0, 0, 1]), [0..3, 3..4]);
     }
 }

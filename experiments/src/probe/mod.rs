@@ -1,7 +1,7 @@
 //! Linear probes: how much of a class a linear layer can read off a trained run's frozen encoders.
 //!
-//! Samples are [selected](samples) and read out; a strength of regularisation is chosen on samples held out of the fit; the
-//! probe is fitted to all of them and judged on the hold-outs. What came of it is [kept](record) beside the run's scores.
+//! Samples are selected and read out; a strength of regularisation is chosen on samples held out of the fit; the probe is fitted
+//! to all of them and judged on the hold-outs. What came of it is kept beside the run's scores.
 //!
 //! # Reference
 //! Radford et al. 2021, Learning Transferable Visual Models From Natural Language Supervision, appendix A.3: logistic
