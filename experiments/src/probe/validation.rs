@@ -70,12 +70,19 @@ impl Validation {
             let (class, n_others) = (chosen.names[class].clone(), few.len() - 1);
             return Err(ProbeFailure::Folds { class, n, n_folds, n_others });
         }
+        let deal = |groups: &[usize]| {
+            let mut draw = Draw::new(request.seed, 0, "", "folds of a probe");
+            linear_probe::deal(labels, groups, n_folds, &mut draw)
+        };
         let groups = groups(corpus, &chosen.training.entries);
-        let keeps_groups = are_enough(labels, &groups, n_folds);
-        let groups = if keeps_groups { groups } else { (0..labels.len()).collect() };
-        let mut draw = Draw::new(request.seed, 0, "", "folds of a probe");
-        let folds = linear_probe::deal(labels, &groups, n_folds, &mut draw);
-        Ok(Some(Self::Folds { folds, n_folds, keeps_groups }))
+        let whole = are_enough(labels, &groups, n_folds).then(|| deal(&groups));
+        Ok(Some(match whole.filter(|folds| leave_classes(labels, folds, n_folds)) {
+            Some(folds) => Self::Folds { folds, n_folds, keeps_groups: true },
+            None => {
+                let alone = (0..labels.len()).collect::<Vec<_>>();
+                Self::Folds { folds: deal(&alone), n_folds, keeps_groups: false }
+            }
+        }))
     }
 
     /// In words.
@@ -104,41 +111,45 @@ impl Validation {
         strengths: &[f64],
         progress: &mut Progress<'_>,
     ) -> Result<Selection, ProbeError> {
-        let parts: Vec<[Part; 2]> = match self {
-            Self::Split { .. } => Vec::new(),
+        let training = Samples { features: training, labels };
+        let mut n_done = 0;
+        let mut choose = |divisions: &[Division<'_>]| {
+            let total = divisions.len() * strengths.len();
+            linear_probe::select(divisions, n_classes, strengths, LOOSE, &mut || {
+                n_done += 1;
+                progress(n_done, total, "fits");
+            })
+        };
+        match self {
+            Self::Split { labels } => {
+                let held_out = Samples { features: held_out, labels };
+                choose(&[Division { training, held_out }])
+            }
             Self::Folds { folds, n_folds, .. } => {
-                let part = |is_in: &dyn Fn(usize) -> bool| {
-                    let places = (0..folds.len()).filter(|&idx| is_in(folds[idx])).collect::<Vec<_>>();
-                    let values =
-                        places.iter().flat_map(|&idx| training.row(idx)).copied().collect::<Vec<_>>();
-                    (values, places.iter().map(|&idx| labels[idx]).collect::<Vec<_>>())
+                let parts = |fold: usize| {
+                    let is_held_out = |place: &usize| folds[*place] == fold;
+                    let (held_out, rest) = (0..folds.len()).partition::<Vec<_>, _>(is_held_out);
+                    [part(training, &rest), part(training, &held_out)]
                 };
-                (0..*n_folds)
-                    .map(|fold| [part(&|other| other != fold), part(&|other| other == fold)])
-                    .collect()
+                let parts = (0..*n_folds).map(parts).collect::<Vec<_>>();
+                let d = training.features.d;
+                let divisions = parts.iter().map(|[rest, held_out]| Division {
+                    training: borrowed(rest, d),
+                    held_out: borrowed(held_out, d),
+                });
+                choose(&divisions.collect::<Vec<_>>())
             }
-        };
-        let d = training.d;
-        let divisions = match self {
-            Self::Split { labels: held_out_labels } => vec![Division {
-                training: Samples { features: training, labels },
-                held_out: Samples { features: held_out, labels: held_out_labels },
-            }],
-            Self::Folds { .. } => {
-                let parts = parts.iter().map(|[rest, fold]| (borrowed(rest, d), borrowed(fold, d)));
-                parts.map(|(training, held_out)| Division { training, held_out }).collect()
-            }
-        };
-        let (mut n_done, total) = (0, divisions.len() * strengths.len());
-        linear_probe::select(&divisions, n_classes, strengths, LOOSE, &mut || {
-            n_done += 1;
-            progress(n_done, total, "fits");
-        })
+        }
     }
 }
 
 /// Features and classes of some samples.
 type Part = (Vec<f32>, Vec<usize>);
+
+fn part(samples: Samples<'_>, places: &[usize]) -> Part {
+    let values = places.iter().flat_map(|&place| samples.features.row(place)).copied().collect();
+    (values, places.iter().map(|&place| samples.labels[place]).collect())
+}
 
 fn borrowed((values, labels): &Part, d: usize) -> Samples<'_> {
     Samples { features: Features { values, d }, labels }
@@ -165,9 +176,26 @@ fn are_enough(labels: &[usize], groups: &[usize], n_folds: usize) -> bool {
     2 * n_enough > labels.len()
 }
 
+/// Whether samples of two classes or more are left to fit to, whichever fold is held out.
+fn leave_classes(labels: &[usize], folds: &[usize], n_folds: usize) -> bool {
+    (0..n_folds).all(|fold| {
+        let mut rest = labels.iter().zip(folds).filter(|(_, other)| **other != fold).map(|(label, _)| label);
+        let first = rest.next();
+        rest.any(|label| Some(label) != first)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_fold_with_all_of_a_class_leaves_too_little_of_two() {
+        assert!(leave_classes(&[0, 1, 0, 1], &[0, 0, 1, 1], 2));
+        assert!(!leave_classes(&[0, 0, 0, 1], &[0, 1, 2, 1], 3));
+        // of three classes two are left
+        assert!(leave_classes(&[0, 0, 2, 1], &[0, 1, 2, 1], 3));
+    }
 
     #[test]
     fn groups_are_kept_together_where_classes_have_enough_of_them() {
