@@ -9,11 +9,12 @@ use triptych_datasets::image::{decode, encode_png};
 use triptych_datasets::shard::Corpus;
 
 use crate::configuration::{ExperimentConfig, Resolved};
-use crate::evaluate::{Item, Predictions, ScoreRow};
+use crate::evaluate::{ClassificationPrediction, Item, Predictions, ScoreRow, confusions};
 use crate::machine;
+use crate::probe::Probes;
 use crate::report::{
-    CaptionItem, Fact, Gallery, LedgerRow, Media, NextStep, ReportInputs, RunFacts, SearchExample,
-    SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+    CaptionItem, ClassTable, Fact, Gallery, LedgerRow, Media, NextStep, ReportInputs, RunFacts,
+    SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem, TriedStrength,
 };
 use crate::run::{TrainError, read_metrics};
 use crate::workflow::Stages;
@@ -26,11 +27,13 @@ pub(crate) fn inputs(
     resolved: &Resolved<ExperimentConfig>,
     run: &Path,
     corpus: &Corpus,
-    scores: Vec<ScoreRow>,
+    mut scores: Vec<ScoreRow>,
     n_parameters: usize,
 ) -> Result<ReportInputs, TrainError> {
     let config = &resolved.value;
     let predictions = Predictions::read(run)?;
+    let probes = Probes::read(run)?;
+    scores.extend(probes.0.iter().flat_map(|probe| probe.scores.iter().cloned()));
     let album = Album::new(corpus);
     let stages = Stages::read(run);
     let metrics = read_metrics(&run.join("metrics.jsonl")).unwrap_or_default();
@@ -73,6 +76,7 @@ pub(crate) fn inputs(
         config_toml: resolved.toml.clone(),
         losses,
         progress,
+        classes: classes(&predictions, &probes),
         captions: captions(&predictions, &album, config.evaluate.gallery)?,
         transcripts: transcripts(&predictions, &album, config.evaluate.gallery)?,
         searches: searches(&predictions, &album)?,
@@ -234,6 +238,42 @@ impl<'a> Album<'a> {
         let entry = self.places.get(id).map(|&idx| &self.corpus.entries()[idx]);
         entry.and_then(|entry| entry.texts.first()).cloned().unwrap_or_default()
     }
+}
+
+/// What was told apart by names, then by probes.
+fn classes(predictions: &Predictions, probes: &Probes) -> Vec<ClassTable> {
+    let table = |task: &str, told: &ClassificationPrediction, remark: String| ClassTable {
+        task: task.to_owned(),
+        holdout: told.holdout.clone(),
+        query: told.query.clone(),
+        target: told.label.strip_prefix("tag:").unwrap_or(&told.label).to_owned(),
+        remark,
+        classes: told.classes.clone(),
+        confusions: confusions(&told.samples),
+        strengths: Vec::new(),
+    };
+    let named = predictions.classifications.iter().map(|told| {
+        let phrases = told.templates.join(" / ");
+        table("zero-shot", told, format!("{} classes, by the phrases {phrases}", told.classes.len()))
+    });
+    let probed = probes.0.iter().flat_map(|probe| {
+        probe.tests.iter().enumerate().map(move |(place, told)| {
+            let mut table = table("probe", told, probe.remark());
+            // they are the same for all tests of a probe
+            let tried = probe.validation.iter().flat_map(|validation| &validation.tried);
+            table.strengths = tried
+                .filter(|_| place == 0)
+                .map(|tried| TriedStrength {
+                    c: tried.c,
+                    accuracy: tried.accuracy,
+                    loss: tried.loss,
+                    is_chosen: tried.c == probe.c,
+                })
+                .collect();
+            table
+        })
+    });
+    named.chain(probed).collect()
 }
 
 /// At most `n` right and `n` wrong ones of every hold-out, evenly over the list.

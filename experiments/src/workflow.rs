@@ -91,8 +91,8 @@ pub(crate) fn train(
         None => start_training(model, config, &data, &folder, work, &autodiff)?,
     };
     let teacher = teacher::open(config, &data.tokenizer, &device)?;
-    let mut trainer =
-        Trainer::new(config, resolved.fingerprint(), model, teacher, data.token_ids(), &autodiff)?;
+    let tokens = (data.token_ids(), data.tokenizer.words());
+    let mut trainer = Trainer::new(config, resolved.fingerprint(), model, teacher, tokens, &autodiff)?;
     if let Some(found) = found {
         trainer = trainer.resume(found)?;
     }

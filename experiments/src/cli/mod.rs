@@ -22,6 +22,7 @@ mod model;
 mod options;
 mod outcomes;
 mod phrases;
+mod probe;
 mod quickstart;
 mod report;
 mod score;
@@ -64,6 +65,7 @@ enum Command {
     Embed(embed::Args),
     Search(search::Args),
     Classify(classify::Args),
+    Probe(probe::Args),
     Index(index::Args),
     Score(score::Args),
     Data(data::Args),
@@ -86,6 +88,7 @@ impl Command {
             Command::Embed(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
             Command::Classify(args) => Some(args.compute.device),
+            Command::Probe(args) => Some(args.work.device),
             Command::Index(args) => args.device(),
             Command::Report(_)
             | Command::Score(_)
@@ -109,6 +112,7 @@ impl Command {
             Command::Embed(args) => embed::run(&args),
             Command::Search(args) => search::run(args),
             Command::Classify(args) => classify::run(args),
+            Command::Probe(args) => probe::run(args),
             Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),

@@ -34,6 +34,25 @@ pub enum InferenceError {
     Ctc(#[from] CtcError),
 }
 
+/// What is read off an encoder's tokens to stand for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Readout {
+    /// The encoder's summary, in most its mean token, before any projection
+    Encoder,
+    /// The projections that are searched by, side by side
+    Embedding,
+}
+
+impl Readout {
+    /// Lower-case name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Embedding => "embedding",
+        }
+    }
+}
+
 /// How texts are written token by token.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
@@ -120,6 +139,23 @@ impl<'a> Inference<'a> {
     pub(crate) fn embed_sounds(&self, batch: &HostBatch) -> Vec<Vec<f32>> {
         let audio = batch.audio.as_ref().expect("a batch of sounds");
         rows(self.model.retrieval.embed(&self.model.encode_audio(&AudioInput::new(audio, &self.device))))
+    }
+
+    /// What is read off texts, pictures or sounds.
+    pub(crate) fn read_out(&self, encoded: &TokenSequence, readout: Readout) -> Vec<Vec<f32>> {
+        rows(match readout {
+            Readout::Encoder => encoded.pooled(),
+            Readout::Embedding => self.model.retrieval.embed(encoded),
+        })
+    }
+
+    /// The sounds of a batch, encoded.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn listen(&self, batch: &HostBatch) -> TokenSequence {
+        let audio = batch.audio.as_ref().expect("a batch of sounds");
+        self.model.encode_audio(&AudioInput::new(audio, &self.device))
     }
 
     /// The pictures of a batch.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Media;
-use crate::evaluate::ScoreRow;
+use crate::evaluate::{ClassOutcome, Confusion, ScoreRow};
 
 /// Everything that a report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct ReportInputs {
     pub progress: Vec<Series>,
     /// Every figure of the evaluation.
     pub scores: Vec<ScoreRow>,
+    /// Samples told apart, class by class.
+    pub classes: Vec<ClassTable>,
     /// Captions written, good and bad.
     pub captions: Gallery<CaptionItem>,
     /// Speech transcribed, good and bad.
@@ -114,6 +116,42 @@ pub struct Series {
     pub unit: String,
     /// `(step, value)`, by rising step.
     pub points: Vec<(f64, f64)>,
+}
+
+/// Samples told apart, by the names of classes or by a probe.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassTable {
+    /// The task, as in [`ScoreRow::task`].
+    pub task: String,
+    /// The hold-out, as in [`ScoreRow::holdout`].
+    pub holdout: String,
+    /// What was looked at: `image`, `image encoder`.
+    pub query: String,
+    /// What the classes are: `category`.
+    pub target: String,
+    /// How they were told apart, in a line.
+    pub remark: String,
+    /// Every class.
+    pub classes: Vec<ClassOutcome>,
+    /// What was taken for what, the most frequent first.
+    pub confusions: Vec<Confusion>,
+    /// Strengths of a probe's regularisation that were tried, if any.
+    pub strengths: Vec<TriedStrength>,
+}
+
+/// A strength of regularisation that was tried.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriedStrength {
+    /// C, its inverse.
+    pub c: f64,
+    /// Right ones of the samples held out, in percent.
+    pub accuracy: f64,
+    /// Their mean loss, in nats.
+    pub loss: f64,
+    /// Whether it was chosen.
+    pub is_chosen: bool,
 }
 
 /// Examples, and how many there were to choose from.

@@ -30,6 +30,15 @@ fn hostile() -> ReportInputs {
         (score.holdout, score.name, score.unit) = (bad(), bad(), bad());
         (score.task, score.query, score.target) = (bad(), Some(bad()), Some(bad()));
     }
+    for table in &mut inputs.classes {
+        (table.task, table.holdout, table.query) = (bad(), bad(), bad());
+        (table.target, table.remark) = (bad(), bad());
+        table.classes.iter_mut().for_each(|class| class.name = bad());
+        table
+            .confusions
+            .iter_mut()
+            .for_each(|confusion| (confusion.label, confusion.predicted) = (bad(), bad()));
+    }
     for item in &mut inputs.captions.items {
         (item.hypothesis, item.references, item.holdout) = (bad(), vec![bad(), bad()], bad());
     }
@@ -152,6 +161,19 @@ fn pictures_and_sounds_are_whole_and_described() {
             .count();
     assert_eq!(page.matches(">synthetic speech<").count(), n_synthetic);
     assert!(page.contains("of 160 captions"));
+}
+
+#[test]
+fn the_worst_classes_come_first_and_the_best_of_many_are_left_out() {
+    let page = page(&sample::inputs());
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not on the page"));
+    let probe = place("Linear probe, image encoder → category, unseen style");
+    assert!(place("Zero-shot classification, image → category, unseen style") < probe);
+    let probe = &page[probe..];
+    assert!(probe.contains("The worst 120 of 139 classes. Classes without a sample here: 1."));
+    assert!(probe.find(">class 0<") < probe.find(">class 60<") && !probe.contains(">class 138<"));
+    assert!(probe.contains("0 of 20") && probe.contains("[0.0, 16.1]"));
+    assert!(probe.contains("The most frequent of 70 confusions."));
 }
 
 #[test]

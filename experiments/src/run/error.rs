@@ -17,6 +17,7 @@ use super::pattern::PatternError;
 use super::start::StartError;
 use super::write::WriteError;
 use crate::evaluate::{ClassifyError, InferenceError, PredictionsError, ScoresError};
+use crate::probe::ProbesError;
 use crate::report::ReportError;
 
 /// Why training or loading a trained model stopped.
@@ -81,6 +82,10 @@ pub enum TrainError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Predictions(#[from] PredictionsError),
+    /// Probes on disk.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Probes(#[from] ProbesError),
     /// The report.
     #[error(transparent)]
     Report(#[from] ReportError),

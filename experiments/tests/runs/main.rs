@@ -8,5 +8,6 @@ mod disk;
 mod fixture;
 mod interruption;
 mod media;
+mod probe;
 mod starting;
 mod subsets;

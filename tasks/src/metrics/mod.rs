@@ -6,7 +6,7 @@
 //! | captions | CIDEr-D, BLEU-1 to 4, ROUGE-L, exact | [`Captions`] |
 //! | retrieval | R@1, R@5, R@10, median and mean rank, mAP | [`Ranks`] |
 //! | text generation | BLEU, chrF | [`Texts`] |
-//! | classification | top-1 and top-5 accuracy, macro F1, calibration | [`Classifications`] |
+//! | classification | top-1 and top-5 accuracy, that of the mean class, macro F1, calibration | [`Classifications`] |
 //! | audits of bias | any figure by group, skew of rankings, captions that change with an attribute | [`bias`] |
 //!
 //! Each gives [`Figure`]s, and they [`Score`]s with bootstrap intervals and [`Comparison`]s of two systems. Shares are
@@ -23,6 +23,7 @@ mod interval;
 mod matched_pairs;
 mod normalizer;
 mod pairing;
+mod proportion;
 pub mod retrieval;
 mod score;
 mod significance;
@@ -38,6 +39,7 @@ pub use interval::{Bootstrap, Clusters, Interval, LEVEL, Resampling, bootstrap};
 pub use matched_pairs::MatchedPairs;
 pub use normalizer::Normalizer;
 pub use pairing::pair_by_id;
+pub use proportion::proportion_interval;
 pub use retrieval::{Ranks, chance_recall};
 pub use score::{Metric, Score};
 pub use significance::Comparison;
@@ -67,6 +69,7 @@ pub const METRICS: &[Metric] = &[
     text::CHRF,
     classification::ACCURACY,
     classification::TOP_5_ACCURACY,
+    classification::MEAN_PER_CLASS_ACCURACY,
     classification::MACRO_F1,
     classification::ECE,
     classification::ADAPTIVE_ECE,

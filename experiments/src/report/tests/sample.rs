@@ -1,10 +1,10 @@
 //! Inputs of the shape and size of a real run. Every figure, picture and sound here is made up, by formula.
 
 use crate::{
-    evaluate::ScoreRow,
+    evaluate::{ClassOutcome, Confusion, ScoreRow},
     report::{
-        CaptionItem, Fact, ItemScore, LedgerRow, Machine, Media, NextStep, ReportInputs, RunFacts,
-        SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+        CaptionItem, ClassTable, Fact, ItemScore, LedgerRow, Machine, Media, NextStep, ReportInputs,
+        RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem, TriedStrength,
     },
 };
 
@@ -60,6 +60,7 @@ pub(crate) fn inputs() -> ReportInputs {
             series("samples a second", "1/s", |t| 480.0 + 30.0 * noise(t * 3000.0)),
         ],
         scores: scores(),
+        classes: vec![classes("zero-shot", "image", 6), classes("probe", "image encoder", 140)],
         captions: (0..160).map(caption).collect::<Vec<_>>().into(),
         transcripts: (0..14).map(transcript).collect::<Vec<_>>().into(),
         searches: (0..6).map(search).collect::<Vec<_>>().into(),
@@ -161,6 +162,33 @@ fn scores() -> Vec<ScoreRow> {
         add("asr", holdout, ("", ""), "CER", wer / 2.0, "%", None);
     }
     scores
+}
+
+/// Classes that are recognised the better the later they come, and the last not at all.
+fn classes(task: &str, query: &str, n: usize) -> ClassTable {
+    let outcome = |index: usize| ClassOutcome {
+        name: format!("class {index}"),
+        n: if index + 1 == n { 0 } else { 20 },
+        n_right: if index + 1 == n { 0 } else { 20 * index / n },
+        n_predicted: index,
+    };
+    let confusion = |index: usize| Confusion {
+        label: format!("class {index}"),
+        predicted: format!("class {}", index + 1),
+        n: 14 - index % 14,
+        n_label: 20,
+    };
+    let strength = |c: f64| TriedStrength { c, accuracy: 40.0 + c, loss: 1.25, is_chosen: c == 0.1 };
+    ClassTable {
+        task: task.into(),
+        holdout: "style".into(),
+        query: query.into(),
+        target: "category".into(),
+        remark: format!("{n} classes, made up"),
+        classes: (0..n).map(outcome).collect(),
+        confusions: (0..n / 2).map(confusion).collect(),
+        strengths: if task == "probe" { [0.01, 0.1, 1.0].map(strength).into() } else { Vec::new() },
+    }
 }
 
 fn thing(index: usize) -> (String, Media) {
