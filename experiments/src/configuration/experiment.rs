@@ -99,6 +99,12 @@ fn small_pictures() -> ImageTransform {
 }
 
 impl ExperimentConfig {
+    /// What the model learns to answer questions about.
+    pub(crate) fn answered(&self) -> Vec<Modality> {
+        let used = self.objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
+        used.filter_map(|(name, _)| objectives::find(name)?.asks()).collect()
+    }
+
     /// What the loader of training batches is told: the modalities that the model has an encoder for.
     pub fn training_loader(&self) -> LoaderConfig {
         let Self { data, model, .. } = self;

@@ -1,5 +1,6 @@
 //! Evaluation: what a trained model scores on data that it never saw.
 
+mod answers;
 mod holdouts;
 mod inference;
 mod judge;
@@ -9,6 +10,7 @@ mod retrieval;
 mod score_row;
 mod zero_shot;
 
+pub(crate) use answers::{answer_all, asked};
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub use inference::InferenceError;
 pub(crate) use inference::{Inference, Manner};
@@ -18,8 +20,8 @@ pub(crate) use media::{
     recording,
 };
 pub use predictions::{
-    CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found, Item, Predictions,
-    PredictionsError, SearchPrediction, TranscriptPrediction,
+    AnswerPrediction, CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found,
+    Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,
 };
 pub use score_row::{ScoreRow, ScoresError, read_scores, write_scores};
 pub use zero_shot::ClassifyError;

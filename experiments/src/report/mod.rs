@@ -20,8 +20,8 @@ mod tables;
 mod view;
 
 pub use inputs::{
-    CaptionItem, Fact, Gallery, Headline, ItemScore, LedgerRow, Machine, NextStep, ReportInputs, RunFacts,
-    SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+    AnswerItem, CaptionItem, Fact, Gallery, Headline, ItemScore, LedgerRow, Machine, NextStep, ReportInputs,
+    RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
 };
 pub use media::Media;
 pub use page::ReportError;
