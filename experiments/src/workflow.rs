@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use triptych_datasets::loader::Selection;
 use triptych_datasets::sample::Split;
 use triptych_encoders::{Modality, TokenSequence};
-use triptych_tasks::heads::pair::Pair;
 use triptych_tasks::model::Model;
 use triptych_tasks::objectives;
 
@@ -228,10 +227,7 @@ pub(crate) fn evaluate(
         config.data.max_text_tokens,
         &trained.device,
     );
-    let mut judge = (config.evaluate.rerank > 0).then(|| {
-        let is_learned = |pair: &Pair| config.objectives.contains_key(&format!("matching_{}", pair.name()));
-        Judge::new(&trained.model, Pair::ALL.into_iter().filter(is_learned).collect())
-    });
+    let mut judge = (config.evaluate.rerank > 0).then(|| Judge::new(&trained.model, config.judged()));
     let ids =
         |entries: &[usize]| entries.iter().map(|&idx| corpus.entries()[idx].id.clone()).collect::<Vec<_>>();
     if let Some(judge) = &mut judge {

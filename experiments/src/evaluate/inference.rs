@@ -93,6 +93,11 @@ impl<'a> Inference<'a> {
         texts.chunks(batch_size).flat_map(embed).collect()
     }
 
+    /// Embeddings of what is encoded, compared by their dot products.
+    pub(crate) fn embed(&self, encoded: &TokenSequence) -> Vec<Vec<f32>> {
+        rows(self.model.retrieval.embed(encoded))
+    }
+
     /// The texts, encoded.
     pub(crate) fn read(&self, texts: &[&str]) -> TokenSequence {
         let ids = texts.iter().map(|text| {

@@ -166,6 +166,15 @@ pub enum Item {
     Speech(String),
 }
 
+impl Item {
+    /// The text, or the sample's id.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Text(name) | Self::Image(name) | Self::Speech(name) => name,
+        }
+    }
+}
+
 impl Predictions {
     /// File name in a run's folder.
     pub const FILE: &'static str = "predictions.json";
