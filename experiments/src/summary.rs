@@ -13,8 +13,8 @@ use crate::evaluate::{ClassificationPrediction, Item, Predictions, ScoreRow, con
 use crate::machine;
 use crate::probe::Probes;
 use crate::report::{
-    CaptionItem, ClassTable, Fact, Gallery, LedgerRow, Media, NextStep, ReportInputs, RunFacts,
-    SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem, TriedStrength,
+    AnswerItem, CaptionItem, ClassTable, Fact, Gallery, ItemScore, LedgerRow, Media, NextStep, ReportInputs,
+    RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem, TriedStrength,
 };
 use crate::run::{TrainError, read_metrics};
 use crate::workflow::Stages;
@@ -78,6 +78,7 @@ pub(crate) fn inputs(
         progress,
         classes: classes(&predictions, &probes),
         captions: captions(&predictions, &album, config.evaluate.gallery)?,
+        answers: answers(&predictions, &album, config.evaluate.gallery)?,
         transcripts: transcripts(&predictions, &album, config.evaluate.gallery)?,
         searches: searches(&predictions, &album)?,
         scores,
@@ -136,6 +137,11 @@ fn next_steps(config: &ExperimentConfig, run: &Path) -> Vec<NextStep> {
     [
         (has_images, format!("triptych search {run} 'a red fruit'"), "finds pictures by your own words"),
         (has_images, format!("triptych caption {run} PICTURE.png"), "says what a picture shows"),
+        (
+            !config.answered().is_empty(),
+            format!("triptych answer {run} FILE 'what is it?'"),
+            "answers your own questions",
+        ),
         (has_sounds, format!("triptych transcribe {run} SPEECH.wav"), "writes down what a recording says"),
         (
             true,
@@ -308,6 +314,37 @@ fn captions(
         });
     }
     Ok(Gallery { items, total: predictions.captions.len() })
+}
+
+fn answers(
+    predictions: &Predictions,
+    album: &Album<'_>,
+    n: usize,
+) -> Result<Gallery<AnswerItem>, TrainError> {
+    let chosen = spread(&predictions.answers, |answer| &answer.holdout, |answer| answer.exact, n);
+    let mut items = Vec::with_capacity(chosen.len());
+    for answer in chosen {
+        let (image, audio) = match &answer.about {
+            Item::Image(id) => (album.png(id)?, None),
+            Item::Speech(id) => (None, album.wav(id)?),
+            Item::Text(_) => (None, None),
+        };
+        let mut counts = BTreeMap::<&str, usize>::new();
+        answer.references.iter().for_each(|reference| *counts.entry(reference).or_default() += 1);
+        let mut references = counts.into_iter().map(|(answer, n)| (answer.to_owned(), n)).collect::<Vec<_>>();
+        references.sort_by(|a, b| b.1.cmp(&a.1));
+        items.push(AnswerItem {
+            image,
+            audio,
+            question: answer.question.clone(),
+            hypothesis: answer.hypothesis.clone(),
+            references,
+            holdout: answer.holdout.clone(),
+            correct: answer.exact,
+            score: answer.accuracy.map(|share| ItemScore { name: "VQA".to_owned(), value: 100.0 * share }),
+        });
+    }
+    Ok(Gallery { items, total: predictions.answers.len() })
 }
 
 fn transcripts(

@@ -1,5 +1,6 @@
 //! Evaluation: what a trained model scores on data that it never saw.
 
+mod answers;
 mod holdouts;
 mod inference;
 mod judge;
@@ -10,6 +11,7 @@ mod retrieval;
 mod score_row;
 mod zero_shot;
 
+pub(crate) use answers::{answer_all, asked};
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub use inference::InferenceError;
 pub(crate) use inference::{Inference, Manner, Readout};
@@ -19,8 +21,8 @@ pub(crate) use media::{
     recording,
 };
 pub use predictions::{
-    CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found, Item, Predictions,
-    PredictionsError, SearchPrediction, TranscriptPrediction,
+    AnswerPrediction, CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found,
+    Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,
 };
 pub use recognition::Confusion;
 pub(crate) use recognition::{Recognition, confusions, worst_first};

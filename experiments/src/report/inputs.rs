@@ -33,6 +33,8 @@ pub struct ReportInputs {
     pub captions: Gallery<CaptionItem>,
     /// Speech transcribed, good and bad.
     pub transcripts: Gallery<TranscriptItem>,
+    /// Questions answered, well and badly.
+    pub answers: Gallery<AnswerItem>,
     /// Searches and what they found.
     pub searches: Gallery<SearchExample>,
     /// Where the data come from and under which licence.
@@ -191,6 +193,28 @@ pub struct CaptionItem {
     /// Whether the caption counts as right.
     pub correct: bool,
     /// The caption's own score, if it has one.
+    pub score: Option<ItemScore>,
+}
+
+/// An answer to a question about a picture or a sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerItem {
+    /// The picture, a PNG, where it is about one.
+    pub image: Option<Media>,
+    /// The sound, a WAV, where it is about one.
+    pub audio: Option<Media>,
+    /// What was asked.
+    pub question: String,
+    /// What the model wrote.
+    pub hypothesis: String,
+    /// What people answered, each answer once with how many gave it, the most frequent first.
+    pub references: Vec<(String, usize)>,
+    /// The hold-out that it belongs to, as in [`ScoreRow::holdout`].
+    pub holdout: String,
+    /// Whether the answer is one of theirs.
+    pub correct: bool,
+    /// The answer's own score, if it has one.
     pub score: Option<ItemScore>,
 }
 

@@ -159,6 +159,7 @@ pub(super) fn metric(name: &str) -> Option<&'static str> {
         "macro F1" => "F1 of a class, averaged over the classes",
         "ECE" | "adaptive ECE" => "how far the confidence is from how often it is right",
         "VQA" => "agreement with the answers that people gave; three of them make an answer right",
+        "exact answer" => "answers equal to one that was given, but for articles, punctuation and case",
         "ROUGE-L" => "longest common subsequence with a reference",
         _ => return None,
     })

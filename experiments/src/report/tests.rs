@@ -42,6 +42,10 @@ fn hostile() -> ReportInputs {
     for item in &mut inputs.captions.items {
         (item.hypothesis, item.references, item.holdout) = (bad(), vec![bad(), bad()], bad());
     }
+    for item in &mut inputs.answers.items {
+        (item.question, item.hypothesis, item.holdout) = (bad(), bad(), bad());
+        item.references = vec![(bad(), 2), (bad(), 1)];
+    }
     for item in &mut inputs.transcripts.items {
         (item.hypothesis, item.reference, item.holdout, item.voice) = (bad(), bad(), bad(), bad());
     }
@@ -74,6 +78,7 @@ fn every_tag_closes_whatever_is_present_or_absent() {
     let variants = [
         ReportInputs::default(),
         ReportInputs { scores: Vec::new(), captions: Default::default(), ..full.clone() },
+        ReportInputs { answers: Default::default(), ..full.clone() },
         ReportInputs { machine: Default::default(), losses: vec![Series::default()], ..full.clone() },
         ReportInputs { searches: Default::default(), stages: Vec::new(), notes: Vec::new(), ..full.clone() },
         hostile(),
@@ -124,7 +129,8 @@ fn hostile_texts_are_printed_and_not_obeyed() {
     assert!(!page.contains("<img src=http") && !page.contains("alert(\"x\")"));
     let n_captions = tags.iter().filter(|tag| tag.name == "li" && tag.has("data-item")).count();
     let inputs = sample::inputs();
-    assert_eq!(n_captions, 120 + inputs.transcripts.items.len() + inputs.searches.items.len());
+    let n_others = inputs.answers.items.len() + inputs.transcripts.items.len() + inputs.searches.items.len();
+    assert_eq!(n_captions, 120 + n_others);
 }
 
 #[test]
@@ -137,9 +143,8 @@ fn pictures_and_sounds_are_whole_and_described() {
     for tag in &tags {
         match tag.name.as_str() {
             "img" => {
-                assert!(tag.value("alt").is_some_and(
-                    |alt| alt.starts_with("picture of: ") || alt.starts_with("query picture of: ")
-                ))
+                let begins = ["picture of: ", "query picture of: ", "picture asked about: "];
+                assert!(tag.value("alt").is_some_and(|alt| begins.iter().any(|begin| alt.starts_with(begin))))
             }
             "audio" => {
                 assert!(tag.value("aria-label").is_some_and(|label| !label.is_empty()) && tag.has("controls"))

@@ -96,6 +96,18 @@ pub enum TrainError {
         /// Its name.
         name: String,
     },
+    /// Nothing to learn answers from.
+    #[error("objective `{objective}`: no training sample of {} has a question that it could learn from", corpus.display())]
+    #[diagnostic(help(
+        "give lines of the corpus's manifest a `question` with `answers`, or leave the objective out; `triptych data \
+         import manifest --schema` shows how"
+    ))]
+    NoQuestions {
+        /// The objective.
+        objective: String,
+        /// The corpus's folder.
+        corpus: PathBuf,
+    },
     /// A hold-out that cannot be classified.
     #[error(transparent)]
     #[diagnostic(transparent)]

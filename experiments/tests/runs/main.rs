@@ -1,5 +1,6 @@
 //! Whole runs of the built program on a handful of concepts: stopped, damaged, starved of disk, used.
 
+mod answers;
 mod augmentation;
 mod classification;
 mod companions;

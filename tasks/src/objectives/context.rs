@@ -3,7 +3,7 @@
 use std::cell::{OnceCell, RefCell};
 
 use burn::prelude::*;
-use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
+use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, QuestionBatch, TextBatch};
 use triptych_datasets::draw::Draw;
 use triptych_datasets::text::WordBoundaries;
 use triptych_encoders::layers::experts::Routing;
@@ -299,6 +299,21 @@ impl<'a> StepContext<'a> {
     /// row has both.
     pub fn paired(&self, a: Modality, b: Modality) -> Option<[Vec<usize>; 2]> {
         self.pairings(a, b).into_iter().next()
+    }
+
+    /// The same of one modality with other rows that rise.
+    pub(super) fn first_pairing(&self, modality: Modality, rows: &[usize]) -> Option<[Vec<usize>; 2]> {
+        pairings(self.rows(modality)?, rows).into_iter().next()
+    }
+
+    /// Questions about the batch's pictures or sounds, if it has any and the model reads text.
+    pub(super) fn questions(&self, modality: Modality) -> Option<&'a QuestionBatch> {
+        let questions = match modality {
+            Modality::Image => self.batch.image_questions.as_ref(),
+            Modality::Audio => self.batch.audio_questions.as_ref(),
+            Modality::Text => None,
+        };
+        questions.filter(|_| self.model.knows(Modality::Text))
     }
 
     /// The same for every sound of a row, one after the other: as many pairings as a row of either has samples.

@@ -3,8 +3,9 @@
 use crate::{
     evaluate::{ClassOutcome, Confusion, ScoreRow},
     report::{
-        CaptionItem, ClassTable, Fact, ItemScore, LedgerRow, Machine, Media, NextStep, ReportInputs,
-        RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem, TriedStrength,
+        AnswerItem, CaptionItem, ClassTable, Fact, ItemScore, LedgerRow, Machine, Media, NextStep,
+        ReportInputs, RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+        TriedStrength,
     },
 };
 
@@ -62,6 +63,7 @@ pub(crate) fn inputs() -> ReportInputs {
         scores: scores(),
         classes: vec![classes("zero-shot", "image", 6), classes("probe", "image encoder", 140)],
         captions: (0..160).map(caption).collect::<Vec<_>>().into(),
+        answers: (0..7).map(answer).collect::<Vec<_>>().into(),
         transcripts: (0..14).map(transcript).collect::<Vec<_>>().into(),
         searches: (0..6).map(search).collect::<Vec<_>>().into(),
         ledger: ["pictures", "names", "speech"]
@@ -212,6 +214,24 @@ fn caption(index: usize) -> CaptionItem {
         holdout: if index.is_multiple_of(4) { "concepts" } else { "style" }.into(),
         correct,
         score: Some(ItemScore { name: "CIDEr-D".into(), value: if correct { 10.0 } else { 1.25 } }),
+    }
+}
+
+fn answer(index: usize) -> AnswerItem {
+    let (name, image) = thing(index);
+    let colour = name.split(' ').next().unwrap_or_default().to_owned();
+    let is_heard = index == 6;
+    let correct = index != 2;
+    AnswerItem {
+        audio: is_heard.then(|| Media::wav(tone(330.0))),
+        image: (!is_heard).then_some(image),
+        question: if index == 1 { HOSTILE.to_owned() } else { "What colour is it?".to_owned() },
+        hypothesis: if correct { colour.clone() } else { "gray".to_owned() },
+        references: if is_heard { vec![(colour, 1)] } else { vec![(colour, 9), ("none".to_owned(), 1)] },
+        holdout: "style".into(),
+        correct,
+        score: (!is_heard)
+            .then(|| ItemScore { name: "VQA".into(), value: if correct { 100.0 } else { 0.0 } }),
     }
 }
 
