@@ -13,8 +13,10 @@
 use std::path::Path;
 use std::time::Instant;
 
+use burn::module::{Module, ModuleMapper, Param};
 use burn::prelude::*;
 use burn::tensor::Distribution;
+use half::f16;
 use triptych_encoders::input::padding;
 use triptych_encoders::layers::initializer::Initializer;
 use triptych_encoders::layers::transformer::{BlockConfig, TransformerConfig};
@@ -134,7 +136,7 @@ fn whisper() -> Result<(), Failure> {
 
 /// Greedy, one row, with cached keys and values, of the size of Whisper tiny.
 fn decode() -> Result<(), Failure> {
-    let model = speech(384, 6, 4, 4, &Device::flex())?;
+    let model = speech(384, 6, 4, 4, &Device::flex())?.map(&mut InHalves).for_decoding();
     let encoded = model.encode(&frames(1));
     let best = |logits: Tensor<3>| logits.argmax(2).reshape([1, 1]);
     time("whisper-tiny decoder, 200 tokens", "greedy", 1, || {
@@ -147,6 +149,20 @@ fn decode() -> Result<(), Failure> {
         drop(last.into_data());
     });
     Ok(())
+}
+
+/// Numbers of 16 bits in tensors of 32, as OpenAI's weights are published.
+struct InHalves;
+
+impl ModuleMapper for InHalves {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        param.map(|tensor| {
+            let (shape, device) = (tensor.dims(), tensor.device());
+            let values = tensor.into_data();
+            let rounded = values.iter::<f32>().map(|value| f16::from_f32(value).to_f32());
+            Tensor::from_data(TensorData::new(rounded.collect::<Vec<_>>(), shape), &device)
+        })
+    }
 }
 
 fn load(folder: &str) -> Result<(), Failure> {

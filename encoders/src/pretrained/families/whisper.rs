@@ -1,5 +1,7 @@
 //! Whisper: log-mel frames to text.
 
+use std::sync::Arc;
+
 use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use crate::audio::{WhisperEncoder, WhisperEncoderConfig};
 use crate::layers::cost::{self, Cost, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
 use crate::layers::initializer::Initializer;
-use crate::layers::ops::{self, AttentionMask};
+use crate::layers::ops::{self, AttentionMask, HalfTable};
 use crate::layers::transformer::{BlockConfig, Context, KeyValueCache, Transformer, TransformerConfig};
 use crate::pretrained::mapping::{Layout, Mapping};
 use crate::pretrained::preprocessing::check_log_mel;
@@ -50,6 +52,9 @@ pub struct Whisper {
     words: Embedding,
     text_positions: Param<Tensor<2>>,
     decoder: Transformer,
+    /// The words once more, for decoding.
+    #[module(skip)]
+    half_words: Option<Arc<HalfTable>>,
 }
 
 impl WhisperConfig {
@@ -79,11 +84,20 @@ impl WhisperConfig {
             words: Embedding::new(self.n_vocab, d_model, init),
             text_positions: init.truncated_normal([self.max_text_tokens, d_model], 0.02),
             decoder: self.decoder.init_attending(d_model, init)?,
+            half_words: None,
         })
     }
 }
 
 impl Whisper {
+    /// The same, ready to write: where the words' numbers are those of 16 bits, as OpenAI published them, every token reads half
+    /// the memory for its scores, which stay the same.
+    #[must_use]
+    pub fn for_decoding(self) -> Self {
+        let half_words = HalfTable::exact(&self.words.weight.val()).map(Arc::new);
+        Self { half_words, ..self }
+    }
+
     /// The sound as the decoder sees it. Silence to the full length is part of the sound: the model was trained so.
     ///
     /// # Shapes
@@ -131,6 +145,9 @@ impl Whisper {
 
     fn classify(&self, tokens: Tensor<3>) -> Tensor<3> {
         let [batch, n_tokens, d_model] = tokens.dims();
+        if let Some(words) = self.half_words.as_ref().filter(|_| n_tokens == 1) {
+            return words.products(tokens.reshape([batch, d_model])).unsqueeze_dim::<3>(1);
+        }
         if n_tokens == 1 {
             // turning the whole table over would cost more than the step
             let logits = self.words.weight.val().matmul(tokens.reshape([batch, d_model]).transpose());
@@ -262,5 +279,56 @@ impl Family for WhisperFamily {
         settings: &PublishedConfig,
     ) -> Result<(), CheckpointError> {
         check_log_mel(settings, config.n_mels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sums in another order.
+    const TOLERANCE: f32 = 1e-5;
+
+    #[test]
+    fn words_in_16_bits_are_scored_as_before_and_others_are_left_alone() {
+        let config = WhisperConfig {
+            n_vocab: 600,
+            n_mels: 8,
+            max_audio_tokens: 10,
+            max_text_tokens: 12,
+            start_token: 1,
+            end_token: 2,
+            encoder: TransformerConfig::tiny(),
+            decoder: TransformerConfig::tiny(),
+        };
+        let device = Device::flex();
+        let model = config.init(&mut Initializer::new(3, &device)).expect("its sizes fit");
+        assert!(model.clone().for_decoding().half_words.is_none(), "drawn numbers have 24 bits");
+        let words = model.words.weight.val();
+        let shape = words.dims();
+        let words = words.into_data();
+        let rounded = words.iter::<f32>().map(|value| half::f16::from_f32(value).to_f32());
+        let rounded = Tensor::from_data(TensorData::new(rounded.collect::<Vec<_>>(), shape), &device);
+        let model = Whisper { words: Embedding { weight: Param::from_tensor(rounded) }, ..model };
+        let ready = model.clone().for_decoding();
+        assert!(ready.half_words.is_some());
+        let frames = Tensor::ones([2, 20, 8], &device);
+        let encoded = model.encode(&AudioInput { frames, lengths: vec![20; 2] });
+        let start = Tensor::<2, Int>::from_data([[1], [5]], &device);
+        let (plain, mut plain_cache) = model.prefill(&encoded, start.clone());
+        let (short, mut short_cache) = ready.prefill(&encoded, start);
+        let mut pairs = vec![(plain, short)];
+        for (place, id) in [7_i64, 300, 9].into_iter().enumerate() {
+            let ids = Tensor::<2, Int>::from_data([[id], [id + 1]], &device);
+            let plain = model.next(ids.clone(), place + 1, &mut plain_cache);
+            pairs.push((plain, ready.next(ids, place + 1, &mut short_cache)));
+        }
+        for (plain, short) in pairs {
+            assert_eq!((plain.dims(), short.dims()), ([2, 1, 600], [2, 1, 600]));
+            let best =
+                |logits: &Tensor<3>| logits.clone().argmax(2).into_data().iter::<i64>().collect::<Vec<_>>();
+            assert_eq!(best(&plain), best(&short));
+            assert!((plain - short).abs().max().into_scalar::<f32>() < TOLERANCE);
+        }
     }
 }

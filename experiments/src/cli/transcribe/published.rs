@@ -56,6 +56,7 @@ impl Recogniser {
         }
         let file = folder.tokenizer_file().map_err(|error| report(error.into()))?;
         let (config, model) = folder.load::<WhisperFamily>(&device).map_err(report)?;
+        let model = model.for_decoding();
         let tokenizer = PublishedTokenizer::open(&file).map_err(|error| miette::miette!("{error}"))?;
         let settings = match folder.settings("generation_config.json") {
             Ok(Some(settings)) => Ok(settings),
