@@ -12,10 +12,12 @@ use triptych_encoders::audio::ConformerConfig;
 use triptych_encoders::input::padding;
 use triptych_encoders::layers::experts::{ExpertsConfig, RoutedConfig};
 use triptych_encoders::layers::initializer::Initializer;
+use triptych_encoders::layers::map_norm::MapNormKind;
 use triptych_encoders::layers::ops::AttentionMask;
 use triptych_encoders::layers::transformer::{BlockConfig, Context, Transformer, TransformerConfig};
-use triptych_encoders::vision::ConvNextConfig;
-use triptych_encoders::{AudioInput, ImageInput};
+use triptych_encoders::text::LstmConfig;
+use triptych_encoders::vision::{ConvNextConfig, ResNetConfig, VisionEncoder, VisionEncoderConfig};
+use triptych_encoders::{AudioInput, ImageInput, TextInput};
 
 /// The generator that paths are drawn from is the process's: one test at a time.
 static GENERATOR: Mutex<()> = Mutex::new(());
@@ -164,6 +166,64 @@ fn a_checkpointed_conformer_is_the_kept_one() {
         found
     };
     assert_near(&run(false), &run(true), SOFTMAX_TOLERANCE);
+}
+
+/// Tokens, and gradients of the parameters, of an encoder of pictures.
+fn of_pictures(encoder: &VisionEncoder, device: &Device) -> parameters::Table {
+    let pixels = values([3, 32, 16 * 3], 3, device).reshape([3, 32, 16, 3]);
+    let _guard = seeded(5, device);
+    let tokens = encoder.forward(&ImageInput { pixels }).tokens;
+    let weighted = tokens.clone() * values(tokens.dims(), 11, &Device::flex());
+    let mut found = parameters::gradients(encoder, &weighted.sum().backward());
+    found.insert("tokens".to_owned(), tokens.into_data());
+    found
+}
+
+#[test]
+fn checkpointed_convolutional_networks_are_the_kept_ones() {
+    let device = Device::flex().autodiff();
+    let convnext = |checkpoint_blocks, drop_path| {
+        let config = ConvNextConfig { drop_path, checkpoint_blocks, ..ConvNextConfig::tiny() };
+        VisionEncoderConfig::ConvNext(config)
+    };
+    let resnet = |checkpoint_blocks, is_bottleneck, norm| {
+        let config = ResNetConfig { is_bottleneck, norm, checkpoint_blocks, ..ResNetConfig::tiny() };
+        VisionEncoderConfig::ResNet(config)
+    };
+    let pairs = [
+        [false, true].map(|checkpoints| convnext(checkpoints, 0.0)),
+        [false, true].map(|checkpoints| convnext(checkpoints, 0.5)),
+        [false, true].map(|checkpoints| resnet(checkpoints, false, MapNormKind::Group(2))),
+        [false, true].map(|checkpoints| resnet(checkpoints, true, MapNormKind::Frozen)),
+    ];
+    for [kept, again] in pairs {
+        let run = |config: &VisionEncoderConfig| {
+            let encoder = config.init(16, &mut Initializer::new(1, &device)).expect("sizes that fit");
+            of_pictures(&encoder, &device)
+        };
+        assert_near(&run(&kept), &run(&again), ORDER_TOLERANCE);
+        let (kept, again) = (kept.cost(224).cost, again.cost(224).cost);
+        assert_eq!((kept.parameters, kept.flops), (again.parameters, again.flops));
+        assert!(again.kept < kept.kept && again.recomputed_flops > 0, "{again:?}, {kept:?}");
+    }
+}
+
+#[test]
+fn checkpointed_lstms_are_the_kept_ones() {
+    let device = Device::flex().autodiff();
+    let run = |checkpoint_blocks: bool| {
+        let config = LstmConfig { checkpoint_blocks, ..LstmConfig::tiny() };
+        let model = config.init(7, &mut Initializer::new(1, &device)).expect("sizes that fit");
+        let ids = Tensor::from_data(TensorData::new(vec![1_i64, 2, 3, 4, 5, 6, 0, 0], [2, 4]), &device);
+        let tokens = model.forward(&TextInput { ids, is_pad: padding(&[4, 2], 4, &device) }).tokens;
+        let weighted = tokens.clone() * values(tokens.dims(), 11, &Device::flex());
+        let mut found = parameters::gradients(&model, &weighted.sum().backward());
+        found.insert("tokens".to_owned(), tokens.into_data());
+        found
+    };
+    assert_near(&run(false), &run(true), ORDER_TOLERANCE);
+    let cost = |checkpoint_blocks| LstmConfig { checkpoint_blocks, ..LstmConfig::tiny() }.cost(7, 100).cost;
+    assert!(cost(true).kept < cost(false).kept && cost(true).recomputed_flops > 0);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use triptych_encoders::pretrained::families::{
 };
 use triptych_encoders::pretrained::mapping::Completeness;
 use triptych_encoders::pretrained::{
-    Checkpoint, Import, ImportedFolder, PublishedFolder, export, import, load,
+    Checkpoint, Import, ImportedFolder, ModelFolder, PublishedFolder, export, import, load,
 };
 use triptych_encoders::{AudioInput, ImageInput, TextInput};
 
@@ -381,4 +381,26 @@ fn a_checkpoint_of_another_size_or_family_is_told_tensor_by_tensor() {
     let unknown = FamilyEntry::of_published(&source).expect_err("unknown").to_string();
     assert!(unknown.contains("key `model_type`: expected one of `bert`, `vit`, "), "{unknown}");
     assert!(!dir.path().join("out").exists());
+}
+
+#[test]
+fn costs_count_every_parameter_of_every_family() {
+    fn assert_counted<F: Family>(name: &str) {
+        let (_dir, folder) = imported::<F>(name);
+        let (config, model) = load::<F>(&folder, &Device::flex()).expect("it is whole");
+        assert_eq!(F::cost(&config).cost.parameters, model.num_params() as u64, "{name}");
+        // from the folder as it was published, of whose weights no value is read
+        let published = ModelFolder::open(&golden(name)).expect("the golden folder");
+        let entry = published.family().expect("a known family");
+        let (sample, tree) = (entry.cost)(&published).expect("its sizes fit");
+        assert_eq!((sample, tree), (F::largest_sample(&config), F::cost(&config)), "{name}");
+    }
+    assert_counted::<BertFamily>("bert");
+    assert_counted::<BertFamily>("sentence_bert");
+    assert_counted::<VitFamily>("vit");
+    assert_counted::<ClipFamily>("clip");
+    assert_counted::<SiglipFamily>("siglip");
+    assert_counted::<WhisperFamily>("whisper");
+    assert_counted::<Wav2vec2Family>("wav2vec2");
+    assert_counted::<Wav2vec2Family>("wav2vec2_large");
 }

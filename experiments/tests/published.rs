@@ -37,6 +37,64 @@ fn a_published_model_is_imported_and_exported() {
     again.code(1).stderr(predicate::str::contains("hint: name another one with `--out`"));
 }
 
+/// What `triptych model describe` prints of a path.
+fn described(path: &Path, more: &[&str]) -> assert_cmd::assert::Assert {
+    triptych().args(["model", "describe"]).arg(path).args(more).assert()
+}
+
+#[test]
+fn a_published_models_tensors_are_shown_with_what_belongs_to_them() {
+    for family in ["bert", "vit", "clip", "siglip", "whisper", "wav2vec2", "sentence_bert"] {
+        let output = described(&published(family), &["--json"]).success();
+        let told: serde_json::Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
+        let expected = family.strip_prefix("sentence_").unwrap_or(family);
+        assert_eq!(
+            (&told["family"], &told["problem"]),
+            (&expected.into(), &serde_json::Value::Null),
+            "{family}"
+        );
+        assert!(told["cost"]["cost"]["flops"].as_u64() > Some(0), "{family}: {told}");
+        let file = &told["files"][0];
+        let on_disk = std::fs::metadata(published(family).join(file["name"].as_str().expect("a name")));
+        assert_eq!(file["bytes"].as_u64(), Some(on_disk.expect("a file").len()), "{family}");
+        let list = described(&published(family), &["--parameters", "--json"]).success();
+        let list: serde_json::Value = serde_json::from_slice(&list.get_output().stdout).expect("JSON");
+        assert_eq!(told["weights"]["tensors"].as_u64(), list.as_array().map(|rows| rows.len() as u64));
+    }
+    let page = described(&published("sentence_bert"), &[]).success();
+    page.stdout(
+        predicate::str::contains("family        bert, BERT and sentence models of its kind")
+            .and(predicate::str::contains("layer"))
+            .and(predicate::str::contains("sentences     the mean of the tokens")),
+    );
+}
+
+#[test]
+fn a_model_of_no_known_family_is_listed_all_the_same() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let weights = dir.path().join("model.safetensors");
+    std::fs::copy(published("vit").join("model.safetensors"), &weights).expect("a copy");
+    let rows = || predicate::str::contains("embeddings").and(predicate::str::contains("F32"));
+    described(dir.path(), &[]).success().stdout(rows());
+    described(&weights, &[]).success().stdout(rows());
+    std::fs::write(dir.path().join("config.json"), "{\"model_type\": \"llama\"}").expect("a file");
+    let known =
+        predicate::str::contains("none of ours: ").and(predicate::str::contains("expected one of `bert`"));
+    described(dir.path(), &[]).success().stdout(rows().and(known));
+    // a size of another world
+    let config = std::fs::read_to_string(published("vit").join("config.json")).expect("a config");
+    let huge = config.replace("\"hidden_size\": 16", "\"hidden_size\": 2000000000");
+    assert_ne!(config, huge);
+    std::fs::write(dir.path().join("config.json"), huge).expect("a file");
+    let told = predicate::str::contains("size `d_model`: expected at most 65536");
+    described(dir.path(), &[]).success().stdout(rows().and(told));
+    described(dir.path(), &["--set", "train.steps=1"]).code(2);
+    std::fs::write(&weights, "cut off").expect("a file");
+    described(dir.path(), &[]).code(1).stderr(predicate::str::contains("model.safetensors, header"));
+    std::fs::remove_file(&weights).expect("it is there");
+    described(dir.path(), &[]).code(1).stderr(predicate::str::contains("weights: expected one of"));
+}
+
 #[test]
 fn what_does_not_fit_is_listed_and_taken_in_part_when_asked_for() {
     let dir = tempfile::tempdir().expect("a temporary folder");

@@ -5,6 +5,8 @@ pub(crate) mod language;
 mod normalise;
 mod published;
 mod tokenizer;
+mod vocabulary;
+mod vocabulary_files;
 mod words;
 
 pub use normalise::normalise;

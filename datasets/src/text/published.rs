@@ -1,4 +1,4 @@
-//! The tokenizers of published models: their `tokenizer.json`, as it is.
+//! The tokenizers of published models: their `tokenizer.json`, as it is, or one built of an older form's files.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use tokenizers::{Tokenizer as Inner, TruncationDirection, TruncationParams, TruncationStrategy};
 
-use super::TokenizerError;
 use super::words::WordBoundaries;
+use super::{TokenizerError, vocabulary};
 
 /// The most that a file may take; the largest vocabulary that we know of takes 33 MB.
-const MAX_BYTES: u64 = 128 << 20;
+pub(super) const MAX_BYTES: u64 = 128 << 20;
 
 /// The tokenizer of a published model: normalises, cuts and marks texts in its own way. It may be shared between threads.
 #[derive(Clone, Debug)]
@@ -20,12 +20,15 @@ pub struct PublishedTokenizer {
 }
 
 impl PublishedTokenizer {
-    /// Reads a `tokenizer.json`. What the file says of padding and of the longest text is set aside: that depends on the
-    /// model beside it.
+    /// Reads a `tokenizer.json`, or a `vocab.txt` or `vocab.json` with the files beside it. What they say of padding and of
+    /// the longest text is set aside: that depends on the model beside them.
     ///
     /// # Errors
-    /// A file that cannot be read, is too large, or is no tokenizer.
+    /// A file that cannot be read, is too large, or is no tokenizer, and settings of the older form that are not implemented.
     pub fn open(path: &Path) -> Result<Self, TokenizerError> {
+        if path.file_name().is_some_and(|name| name == "vocab.txt" || name == "vocab.json") {
+            return Ok(Self::of(vocabulary::tokenizer(path)?));
+        }
         let malformed = |problem: String| TokenizerError::Malformed { path: path.to_owned(), problem };
         let mut text = String::new();
         File::open(path)
@@ -39,8 +42,12 @@ impl PublishedTokenizer {
             .map_err(|error: tokenizers::Error| malformed(format!("expected a tokenizer, got {error}")))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|error| malformed(error.to_string()))?;
+        Ok(Self::of(inner))
+    }
+
+    fn of(inner: Inner) -> Self {
         let n_tokens = inner.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        Ok(Self { inner, n_tokens })
+        Self { inner, n_tokens }
     }
 
     /// The same, cutting texts so that with their marks they have at most `max_tokens`.

@@ -94,6 +94,22 @@ impl CostTree {
         Self { cost: Cost { recomputed_flops: self.cost.flops, kept, ..self.cost }, ..self }
     }
 
+    /// Modules one behind the other, of which each keeps an input of as many values as stand beside it, and the backward
+    /// pass computes the rest again, one after the other.
+    pub fn each_checkpointed(parts: Vec<(Self, u64)>) -> Vec<Self> {
+        let inside = |part: &Self| part.cost.kept / (part.times as u64).max(1);
+        let largest = parts.iter().map(|(part, _)| inside(part)).max().unwrap_or(0);
+        // what is in between is there once, told of the first module that has most
+        let mut is_told = false;
+        let checkpointed = parts.into_iter().map(|(part, n_input)| {
+            let tells = !is_told && inside(&part) == largest;
+            is_told |= tells;
+            let kept = part.times as u64 * n_input + if tells { largest } else { 0 };
+            Self { cost: Cost { recomputed_flops: part.cost.flops, kept, ..part.cost }, ..part }
+        });
+        checkpointed.collect()
+    }
+
     /// The same where a sample does not pass through it: its parameters alone.
     #[must_use]
     pub fn unused(self) -> Self {

@@ -34,6 +34,11 @@ impl StoredTensor {
     pub fn n_elements(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// Bytes that its values take in the file, where no two of its places share one.
+    pub fn n_bytes(&self) -> u64 {
+        (self.n_elements() as u64).saturating_mul(self.dtype.bitsize() as u64).div_ceil(8)
+    }
 }
 
 /// The weights of a published model, mapped into memory: opening reads names, shapes and types; values are read and
@@ -147,6 +152,11 @@ impl Checkpoint {
         &self.path
     }
 
+    /// The files that hold them, each with its size in bytes.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, u64)> {
+        self.files.iter().map(WeightFile::path_and_bytes)
+    }
+
     /// Every tensor, by name.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &StoredTensor)> {
         self.tensors.iter().map(|(name, (tensor, _))| (name.as_str(), tensor))
@@ -188,6 +198,13 @@ impl WeightFile {
                 let expected = "a name that ends in .safetensors, .bin, .pt, .pth or .ckpt";
                 Err(CheckpointError::content(path, "itself", expected, quoted(extension)))
             }
+        }
+    }
+
+    fn path_and_bytes(&self) -> (&Path, u64) {
+        match self {
+            Self::Safetensors(file) => file.path_and_bytes(),
+            Self::Torch(file) => file.path_and_bytes(),
         }
     }
 

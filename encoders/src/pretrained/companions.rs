@@ -148,7 +148,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CheckpointError>
 /// # Errors
 /// When a token lies beyond, or the file is no tokenizer.
 pub(super) fn check_tokenizer(source: &PublishedFolder, n_vocab: usize) -> Result<(), CheckpointError> {
-    let Some(tokenizer) = source.json("tokenizer.json")? else { return Ok(()) };
+    let Some(tokenizer) = source.json("tokenizer.json")? else { return check_vocabulary(source, n_vocab) };
     let path = source.path().join("tokenizer.json");
     let wrong = |place: &str, expected: &str, got: &Value| {
         CheckpointError::content(&path, place, expected, quoted(&got.to_string()))
@@ -176,6 +176,31 @@ pub(super) fn check_tokenizer(source: &PublishedFolder, n_vocab: usize) -> Resul
         .with_hint("it is the tokenizer of another checkpoint")),
         Some(_) => Ok(()),
     }
+}
+
+/// The same of a vocabulary in an older form.
+fn check_vocabulary(source: &PublishedFolder, n_vocab: usize) -> Result<(), CheckpointError> {
+    let (name, n_tokens) = if let Some(bytes) = read(source, "vocab.txt")? {
+        // the last line may end or not
+        let lines = bytes.strip_suffix(b"\n").unwrap_or(&bytes);
+        ("vocab.txt", 1 + lines.iter().filter(|&&byte| byte == b'\n').count() as u64)
+    } else {
+        let mut most = 0;
+        for name in ["vocab.json", "added_tokens.json"] {
+            if let Some(Value::Object(tokens)) = source.json(name)? {
+                let entries = tokens.iter().map(|(token, id)| (token.as_str(), id.as_u64()));
+                most = most.max(largest(entries).map_or(0, |(_, id)| id.saturating_add(1)));
+            }
+        }
+        ("vocab.json", most)
+    };
+    if n_tokens <= n_vocab as u64 {
+        return Ok(());
+    }
+    let expected = format!("at most {n_vocab} tokens, the `vocab_size` of config.json");
+    let path = source.path().join(name);
+    Err(CheckpointError::content(&path, "itself", expected, n_tokens.to_string())
+        .with_hint("it is the tokenizer of another checkpoint"))
 }
 
 fn largest<'a>(tokens: impl Iterator<Item = (&'a str, Option<u64>)>) -> Option<(&'a str, u64)> {

@@ -12,6 +12,7 @@
 //! | `companions`, `imported` | what belongs to the weights, and the folder of a model after its import |
 //! | `model_folder`, `encoders` | a model to use, from either kind of folder, and its encoders to start from |
 
+mod bounds;
 mod checkpoint;
 mod companions;
 mod config;

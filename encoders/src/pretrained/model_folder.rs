@@ -97,17 +97,26 @@ impl ModelFolder {
         }
     }
 
-    /// The `tokenizer.json`.
+    /// The `tokenizer.json`, or else the vocabulary of an older form: `vocab.txt`, or `vocab.json` beside its `merges.txt`.
     ///
     /// # Errors
     /// When there is none.
     pub fn tokenizer_file(&self) -> Result<PathBuf, CheckpointError> {
-        self.file("tokenizer.json")?.ok_or_else(|| {
-            CheckpointError::content(self.path(), "file `tokenizer.json`", "the model's tokenizer", "none").with_hint(
-                "it is published beside the weights; where there is an older form alone, `transformers` writes it: \
-                 `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)`",
-            )
-        })
+        for name in ["tokenizer.json", "vocab.txt"] {
+            if let Some(path) = self.file(name)? {
+                return Ok(path);
+            }
+        }
+        if let Some(path) = self.file("vocab.json")?
+            && self.file("merges.txt")?.is_some()
+        {
+            return Ok(path);
+        }
+        Err(CheckpointError::content(self.path(), "file `tokenizer.json`", "the model's tokenizer", "none")
+            .with_hint(
+                "it is published beside the weights, in an older form as vocab.txt or as vocab.json and merges.txt; of \
+                 another form `transformers` writes it: `AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)`",
+            ))
     }
 
     /// The settings in a JSON file that came with the weights, if it did: `preprocessor_config.json`,
@@ -174,6 +183,13 @@ mod tests {
                 .to_string()
                 .ends_with("file `tokenizer.json`: expected the model's tokenizer, got none")
         );
+        for (name, found) in
+            [("vocab.json", None), ("merges.txt", Some("vocab.json")), ("vocab.txt", Some("vocab.txt"))]
+        {
+            fs::write(dir.path().join(name), "").expect("a file");
+            let file = model.tokenizer_file().ok();
+            assert_eq!(file.as_ref().and_then(|path| path.file_name()?.to_str()), found, "beside {name}");
+        }
         assert!(ModelFolder::open(&dir.path().join("absent")).is_err());
     }
 }

@@ -11,6 +11,7 @@ use crate::layers::cost::{self, Cost, CostTree};
 use crate::layers::embedding::Embedding;
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
+use crate::layers::ops;
 use crate::{ConfigError, Modality, TokenSequence};
 
 /// Sizes of an [`Lstm`].
@@ -21,6 +22,9 @@ pub struct LstmConfig {
     pub d_model: usize,
     /// Layers, one over the other.
     pub depth: usize,
+    /// Whether training keeps each layer's input alone and computes the rest again in the backward pass (Chen et al. 2016).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_blocks: bool,
 }
 
 /// Token embeddings under layers of LSTMs, one forwards and one backwards, whose outputs stand side by side.
@@ -36,6 +40,7 @@ pub struct LstmConfig {
 pub struct Lstm {
     words: Embedding,
     layers: Vec<Layer>,
+    checkpoint_blocks: bool,
 }
 
 #[derive(Module, Debug)]
@@ -54,7 +59,7 @@ struct Direction {
 impl LstmConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { d_model: 16, depth: 2 }
+        Self { d_model: 16, depth: 2, checkpoint_blocks: false }
     }
 
     /// Random weights.
@@ -62,7 +67,7 @@ impl LstmConfig {
     /// # Errors
     /// When sizes do not fit together.
     pub fn init(&self, n_vocab: usize, init: &mut Initializer) -> Result<Lstm, ConfigError> {
-        let Self { d_model, depth } = *self;
+        let Self { d_model, depth, checkpoint_blocks } = *self;
         check_room(n_vocab, usize::MAX)?;
         if d_model == 0 || depth == 0 || !d_model.is_multiple_of(2) {
             return Err(ConfigError::new(format!(
@@ -75,22 +80,23 @@ impl LstmConfig {
             layers: (0..depth)
                 .map(|_| Layer { forwards: direction(init), backwards: direction(init) })
                 .collect(),
+            checkpoint_blocks,
         })
     }
 
     /// What a text of `n_tokens` costs.
     pub fn cost(&self, n_vocab: usize, n_tokens: usize) -> CostTree {
-        let Self { d_model, depth } = *self;
+        let Self { d_model, depth, checkpoint_blocks } = *self;
         let (shape, d_hidden) = ([n_tokens, d_model], d_model / 2);
         // of a direction the backward pass reads four gates, the cell and its squashed value again
         let states = Cost { kept: (6 * n_tokens * d_hidden) as u64, ..Cost::default() };
         let direction = cost::linear(n_tokens, d_model, 4 * d_hidden, true)
             + cost::linear(n_tokens, d_hidden, 4 * d_hidden, false)
             + states;
-        let parts = vec![
-            CostTree::leaf("words", &shape, cost::table(n_vocab, d_model)),
-            CostTree::leaf("layers", &shape, direction * 2).repeated(depth),
-        ];
+        let layers = CostTree::leaf("layers", &shape, direction * 2).repeated(depth);
+        let layers =
+            if checkpoint_blocks { layers.checkpointed((n_tokens * d_model) as u64) } else { layers };
+        let parts = vec![CostTree::leaf("words", &shape, cost::table(n_vocab, d_model)), layers];
         CostTree::of("lstm", &shape, parts)
     }
 }
@@ -136,15 +142,28 @@ impl Direction {
     }
 }
 
+impl Layer {
+    /// `[batch, n_tokens, d_model]` -> the same
+    fn forward(&self, tokens: Tensor<3>, is_pad: &Tensor<2, Bool>) -> Tensor<3> {
+        let [_, n_tokens, _] = tokens.dims();
+        let forwards = self.forwards.forward(tokens.clone(), is_pad, 0..n_tokens);
+        Tensor::cat(vec![forwards, self.backwards.forward(tokens, is_pad, (0..n_tokens).rev())], 2)
+    }
+}
+
 impl Lstm {
     /// # Shapes
     /// `[batch, n_tokens]` -> `[batch, n_tokens, d_model]`
     pub fn forward(&self, input: &TextInput) -> TokenSequence {
-        let [_, n_tokens] = input.ids.dims();
         let is_pad = &input.is_pad;
         let tokens = self.layers.iter().fold(self.words.forward(input.ids.clone()), |tokens, layer| {
-            let forwards = layer.forwards.forward(tokens.clone(), is_pad, 0..n_tokens);
-            Tensor::cat(vec![forwards, layer.backwards.forward(tokens, is_pad, (0..n_tokens).rev())], 2)
+            if !self.checkpoint_blocks {
+                return layer.forward(tokens, is_pad);
+            }
+            let is_pad = is_pad.clone().without_autodiff();
+            ops::checkpointed(layer, vec![tokens], move |layer, inputs| {
+                layer.forward(inputs[0].clone(), &is_pad)
+            })
         });
         TokenSequence::new(tokens, is_pad.clone(), Modality::Text)
     }

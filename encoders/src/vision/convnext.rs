@@ -13,7 +13,7 @@ use crate::layers::depthwise::DepthwiseConvolution;
 use crate::layers::feed_forward::{FeedForward, FeedForwardConfig};
 use crate::layers::initializer::{Initializer, WeightDistribution};
 use crate::layers::norm::{Norm, NormKind};
-use crate::layers::ops::Activation;
+use crate::layers::ops::{self, Activation};
 use crate::{ConfigError, Modality, Preset, TokenSequence};
 
 /// Side of the squares that the stem maps.
@@ -38,6 +38,9 @@ pub struct ConvNextConfig {
     /// Probability that a picture skips the last block in training, growing to it linearly (Huang et al. 2016).
     #[serde(default)]
     pub drop_path: f64,
+    /// Whether training keeps each block's input alone and computes the rest again in the backward pass (Chen et al. 2016).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_blocks: bool,
 }
 
 /// See the module's documentation.
@@ -53,6 +56,7 @@ pub struct ConvNext {
     stem_norm: Norm,
     stages: Vec<Stage>,
     norm: Norm,
+    checkpoint_blocks: bool,
 }
 
 #[derive(Module, Debug)]
@@ -86,14 +90,14 @@ impl Preset for ConvNextConfig {
             _ => return None,
         };
         let channels = [1, 2, 4, 8].map(|times| times * first).to_vec();
-        Some(Self { channels, depths: vec![3, 3, third, 3], drop_path: 0.0 })
+        Some(Self { channels, depths: vec![3, 3, third, 3], drop_path: 0.0, checkpoint_blocks: false })
     }
 }
 
 impl ConvNextConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { channels: vec![8, 16], depths: vec![1, 2], drop_path: 0.0 }
+        Self { channels: vec![8, 16], depths: vec![1, 2], drop_path: 0.0, checkpoint_blocks: false }
     }
 
     /// Width of a token.
@@ -141,7 +145,8 @@ impl ConvNextConfig {
             });
             stages.push(Stage { blocks: blocks.collect(), halving_norm, halving });
         }
-        ConvNext { stem, stem_norm, stages, norm: norm(self.d_model(), init) }
+        let norm = norm(self.d_model(), init);
+        ConvNext { stem, stem_norm, stages, norm, checkpoint_blocks: self.checkpoint_blocks }
     }
 
     /// What a picture of `side` pixels costs.
@@ -151,6 +156,7 @@ impl ConvNextConfig {
         let n = map_side * map_side;
         let stem = cost::linear(n, STEM_SIDE * STEM_SIDE * 3, first, true) + cost::layer_norm(n, first);
         let mut parts = vec![CostTree::leaf("stem", &[map_side, map_side, first], stem)];
+        let (mut blocks, mut places) = (Vec::new(), Vec::new());
         for (idx, (&channels, &depth)) in self.channels.iter().zip(&self.depths).enumerate() {
             if idx > 0 {
                 let (n_before, before) = (map_side * map_side, self.channels[idx - 1]);
@@ -163,7 +169,15 @@ impl ConvNextConfig {
             let block = Block::cost(map_side * map_side, channels);
             let block =
                 CostTree::leaf(&format!("stages.{idx}.blocks"), &[map_side, map_side, channels], block);
-            parts.push(block.repeated(depth));
+            blocks.push((block.repeated(depth), (map_side * map_side * channels) as u64));
+            places.push(parts.len() + idx);
+        }
+        let blocks = match self.checkpoint_blocks {
+            true => CostTree::each_checkpointed(blocks),
+            false => blocks.into_iter().map(|(block, _)| block).collect(),
+        };
+        for (place, block) in places.into_iter().zip(blocks) {
+            parts.insert(place, block);
         }
         let shape = [map_side * map_side, self.d_model()];
         parts.push(CostTree::leaf("norm", &shape, cost::layer_norm(shape[0], shape[1])));
@@ -176,7 +190,7 @@ impl ConvNext {
     /// `[batch, height, width, 3]` -> `[batch, n_tokens, d_model]`, row by row of the last map
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
         let map = self.stem_norm.forward(self.stem.forward(input.pixels.clone()));
-        let map = self.stages.iter().fold(map, |map, stage| stage.forward(map));
+        let map = self.stages.iter().fold(map, |map, stage| stage.forward(map, self.checkpoint_blocks));
         let [batch, height, width, channels] = map.dims();
         let tokens = self.norm.forward(map.reshape([batch, height * width, channels]));
         TokenSequence::whole(tokens, Modality::Image)
@@ -185,12 +199,15 @@ impl ConvNext {
 
 impl Stage {
     /// `[batch, height, width, channels_in]` -> `[batch, height / 2, width / 2, channels]`, the first as large as it was
-    fn forward(&self, map: Tensor<4>) -> Tensor<4> {
+    fn forward(&self, map: Tensor<4>, checkpoints: bool) -> Tensor<4> {
         let map = match (&self.halving_norm, &self.halving) {
             (Some(norm), Some(halving)) => halving.forward(norm.forward(map)),
             _ => map,
         };
-        self.blocks.iter().fold(map, |map, block| block.forward(map))
+        self.blocks.iter().fold(map, |map, block| match checkpoints {
+            true => block.forward_checkpointed(map),
+            false => block.forward(map.clone(), block.paths(&map)),
+        })
     }
 }
 
@@ -224,16 +241,36 @@ impl Block {
             + before_scale
     }
 
-    /// `[batch, height, width, channels]` -> the same
-    fn forward(&self, map: Tensor<4>) -> Tensor<4> {
-        let hidden = self.feed_forward.forward(self.norm.forward(self.depthwise.forward(map.clone())));
-        let hidden = hidden * self.scale.val().unsqueeze::<4>();
+    /// `[batch, 1, 1, 1]`, which pictures go through the block, by what they are then multiplied with; none where all do.
+    fn paths(&self, map: &Tensor<4>) -> Option<Tensor<4>> {
         let device = map.device();
         if self.drop_path == 0.0 || !device.is_autodiff() {
-            return map + hidden;
+            return None;
         }
         let keep = 1.0 - self.drop_path;
         let kept = Tensor::<4>::random([map.dims()[0], 1, 1, 1], Distribution::Bernoulli(keep), &device);
-        map + hidden * (kept / keep)
+        Some(kept / keep)
+    }
+
+    /// `[batch, height, width, channels]` -> the same
+    fn forward(&self, map: Tensor<4>, paths: Option<Tensor<4>>) -> Tensor<4> {
+        let hidden = self.feed_forward.forward(self.norm.forward(self.depthwise.forward(map.clone())));
+        let hidden = hidden * self.scale.val().unsqueeze::<4>();
+        match paths {
+            None => map + hidden,
+            Some(paths) => map + hidden * paths,
+        }
+    }
+
+    /// The same with the map alone kept for the backward pass.
+    fn forward_checkpointed(&self, map: Tensor<4>) -> Tensor<4> {
+        let paths = self.paths(&map).map(Tensor::without_autodiff);
+        let [batch, height, width, channels] = map.dims();
+        let shape = [batch, height * width, channels];
+        let run = move |block: &Self, inputs: &[Tensor<3>]| {
+            let map = inputs[0].clone().reshape([batch, height, width, channels]);
+            block.forward(map, paths.clone()).reshape(shape)
+        };
+        ops::checkpointed(self, vec![map.reshape(shape)], run).reshape([batch, height, width, channels])
     }
 }

@@ -30,6 +30,9 @@ pub struct ResNetConfig {
     /// What stands behind each convolution; groups of 32 if left out.
     #[serde(default = "groups_of_32")]
     pub norm: MapNormKind,
+    /// Whether training keeps each block's input alone and computes the rest again in the backward pass (Chen et al. 2016).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub checkpoint_blocks: bool,
 }
 
 fn groups_of_32() -> MapNormKind {
@@ -49,6 +52,7 @@ fn groups_of_32() -> MapNormKind {
 pub struct ResNet {
     stem: Normalised,
     blocks: Vec<Block>,
+    checkpoint_blocks: bool,
 }
 
 /// A convolution and a normalisation.
@@ -85,14 +89,26 @@ impl Preset for ResNetConfig {
             _ => return None,
         };
         let channels = vec![64, 128, 256, 512];
-        Some(Self { channels, depths: depths.to_vec(), is_bottleneck, norm: groups_of_32() })
+        Some(Self {
+            channels,
+            depths: depths.to_vec(),
+            is_bottleneck,
+            norm: groups_of_32(),
+            checkpoint_blocks: false,
+        })
     }
 }
 
 impl ResNetConfig {
     /// The smallest that still has every part.
     pub fn tiny() -> Self {
-        Self { channels: vec![4, 8], depths: vec![1, 2], is_bottleneck: false, norm: MapNormKind::Group(2) }
+        Self {
+            channels: vec![4, 8],
+            depths: vec![1, 2],
+            is_bottleneck: false,
+            norm: MapNormKind::Group(2),
+            checkpoint_blocks: false,
+        }
     }
 
     fn width(&self, channels: usize) -> usize {
@@ -168,7 +184,7 @@ impl ResNetConfig {
             convolutions: plan.convolutions.iter().map(|config| normalised(config, init)).collect(),
             shortcut: plan.shortcut.map(|config| normalised(&config, init)),
         });
-        Ok(ResNet { blocks: blocks.collect(), stem })
+        Ok(ResNet { blocks: blocks.collect(), stem, checkpoint_blocks: self.checkpoint_blocks })
     }
 
     /// What a picture of `side` pixels costs.
@@ -178,6 +194,8 @@ impl ResNetConfig {
         let stem_cost = normalised_cost(&stem, map_side);
         let mut parts = vec![CostTree::leaf("stem", &[map_side, map_side, stem.channels[1]], stem_cost)];
         map_side /= 2;
+        let mut blocks = Vec::new();
+        let mut n_input = (map_side * map_side * stem.channels[1]) as u64;
         for (idx, plan) in self.blocks().iter().enumerate() {
             let mut sum = Cost::default();
             let (mut inner_side, mut given) = (map_side, 0);
@@ -190,8 +208,14 @@ impl ResNetConfig {
             if let Some(shortcut) = &plan.shortcut {
                 sum = sum + normalised_cost(shortcut, map_side);
             }
-            parts.push(CostTree::leaf(&format!("blocks.{idx}"), &[map_side, map_side, given], sum));
+            let block = CostTree::leaf(&format!("blocks.{idx}"), &[map_side, map_side, given], sum);
+            blocks.push((block, n_input));
+            n_input = (map_side * map_side * given) as u64;
         }
+        parts.extend(match self.checkpoint_blocks {
+            true => CostTree::each_checkpointed(blocks),
+            false => blocks.into_iter().map(|(block, _)| block).collect(),
+        });
         CostTree::of("resnet", &[map_side * map_side, self.d_model()], parts)
     }
 }
@@ -209,7 +233,10 @@ impl ResNet {
     /// `[batch, height, width, 3]` -> `[batch, n_tokens, d_model]`, row by row of the last map
     pub fn forward(&self, input: &ImageInput) -> TokenSequence {
         let map = ops::activate(self.stem.forward(input.pixels.clone()), Activation::Relu);
-        let map = self.blocks.iter().fold(pooled(map), |map, block| block.forward(map));
+        let map = self.blocks.iter().fold(pooled(map), |map, block| match self.checkpoint_blocks {
+            true => block.forward_checkpointed(map),
+            false => block.forward(map),
+        });
         let [batch, height, width, channels] = map.dims();
         TokenSequence::whole(map.reshape([batch, height * width, channels]), Modality::Image)
     }
@@ -244,5 +271,21 @@ impl Block {
             convolution.forward(map)
         });
         ops::activate(convolved + added, Activation::Relu)
+    }
+
+    /// The same with the map alone kept for the backward pass.
+    fn forward_checkpointed(&self, map: Tensor<4>) -> Tensor<4> {
+        let [batch, height, width, channels] = map.dims();
+        let run = move |block: &Self, inputs: &[Tensor<3>]| {
+            let map = block.forward(inputs[0].clone().reshape([batch, height, width, channels]));
+            let [batch, height, width, channels] = map.dims();
+            map.reshape([batch, height * width, channels])
+        };
+        let places = ops::checkpointed(self, vec![map.reshape([batch, height * width, channels])], run);
+        let [_, n_places, channels] = places.dims();
+        // a block halves both sides or none
+        let is_halved = n_places < height * width;
+        let [height, width] = [height, width].map(|side| if is_halved { side.div_ceil(2) } else { side });
+        places.reshape([batch, height, width, channels])
     }
 }

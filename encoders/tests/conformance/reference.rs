@@ -83,7 +83,7 @@ impl Expected {
 #[test]
 fn lstm_computes_what_pytorch_computes_on_packed_rows() {
     let (expected, device) = (Expected::of("lstm"), Device::flex());
-    let config = LstmConfig { d_model: 6, depth: 2 };
+    let config = LstmConfig { d_model: 6, ..LstmConfig::tiny() };
     let encoder = config.init(7, &mut Initializer::new(1, &device)).expect("sizes that fit");
     let encoder = expected.weighted(encoder);
     let ids: Vec<Vec<i64>> = serde_json::from_value(expected.0["ids"].clone()).expect("ids");
@@ -99,7 +99,7 @@ fn lstm_computes_what_pytorch_computes_on_packed_rows() {
 #[test]
 fn convnext_computes_what_transformers_computes() {
     let (expected, device) = (Expected::of("convnext"), Device::flex().autodiff());
-    let config = ConvNextConfig { channels: vec![4, 8], depths: vec![1, 2], drop_path: 0.0 };
+    let config = ConvNextConfig { channels: vec![4, 8], ..ConvNextConfig::tiny() };
     let encoder = config.init(16, &mut Initializer::new(1, &device)).expect("sizes that fit");
     let encoder = expected.weighted(encoder);
     let (pixels, input) = expected.pictures(&device);
@@ -111,9 +111,9 @@ fn resnets_compute_what_transformers_computes() {
     let device = Device::flex().autodiff();
     let of_two = |channels: [usize; 2], is_bottleneck, norm| ResNetConfig {
         channels: channels.to_vec(),
-        depths: vec![1, 2],
         is_bottleneck,
         norm,
+        ..ResNetConfig::tiny()
     };
     for (name, config) in [
         ("resnet_grouped", of_two([4, 8], false, MapNormKind::Group(2))),

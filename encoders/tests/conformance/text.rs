@@ -87,6 +87,7 @@ fn sizes_that_do_not_fit_are_refused() {
     let pre_norm = BertConfig { transformer: TransformerConfig::tiny(), ..BertConfig::tiny() };
     let error = pre_norm.init(N_VOCAB, init).expect_err("another model").to_string();
     assert!(error.contains("expected block.norm_first = false, got true"), "{error}");
-    let odd = LstmConfig { d_model: 15, depth: 1 }.init(N_VOCAB, init).expect_err("two directions");
+    let odd =
+        LstmConfig { d_model: 15, ..LstmConfig::tiny() }.init(N_VOCAB, init).expect_err("two directions");
     assert!(odd.to_string().contains("an even d_model, got d_model 15"), "{odd}");
 }

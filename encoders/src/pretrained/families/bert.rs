@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Family;
 use super::blocks::{BlockNames, transformer};
+use super::{Family, LargestSample};
 use crate::ConfigError;
+use crate::layers::cost::{self, CostTree};
 use crate::layers::initializer::Initializer;
 use crate::layers::transformer::{BlockConfig, TransformerConfig};
 use crate::pretrained::mapping::Mapping;
@@ -112,6 +113,19 @@ impl Family for BertFamily {
 
     fn n_vocab(config: &PublishedBertConfig) -> Option<usize> {
         Some(config.n_vocab)
+    }
+
+    fn largest_sample(config: &PublishedBertConfig) -> LargestSample {
+        LargestSample { n_text_tokens: Some(config.max_tokens), ..LargestSample::default() }
+    }
+
+    fn cost(config: &PublishedBertConfig) -> CostTree {
+        let d_model = config.transformer.d_model;
+        let mut parts = vec![config.encoder().cost(config.n_vocab, config.max_tokens)];
+        if config.has_pooler {
+            parts.push(CostTree::leaf("pooler", &[d_model], cost::linear(1, d_model, d_model, true)));
+        }
+        CostTree::of(Self::NAME, &[d_model], parts)
     }
 
     fn check_preprocessing(_: &PublishedBertConfig, _: &PublishedConfig) -> Result<(), CheckpointError> {

@@ -4,9 +4,10 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Family;
 use super::blocks::{BlockNames, transformer};
 use super::patches::PatchConfig;
+use super::{Family, LargestSample};
+use crate::layers::cost::{self, CostTree};
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
 use crate::layers::ops::AttentionMask;
@@ -207,6 +208,29 @@ impl Family for ClipFamily {
 
     fn n_vocab(config: &ClipConfig) -> Option<usize> {
         Some(config.n_vocab)
+    }
+
+    fn largest_sample(config: &ClipConfig) -> LargestSample {
+        LargestSample {
+            n_text_tokens: Some(config.max_tokens),
+            image_side: Some(config.patches.side),
+            sound_s: None,
+        }
+    }
+
+    fn cost(config: &ClipConfig) -> CostTree {
+        let d_embedding = config.d_embedding;
+        let projection = |name: &str, d_model: usize| {
+            CostTree::leaf(name, &[d_embedding], cost::linear(1, d_model, d_embedding, false))
+        };
+        let parts = vec![
+            config.text_encoder().cost(config.n_vocab, config.max_tokens).named("text"),
+            projection("text_projection", config.text.d_model),
+            config.image_encoder().cost(config.patches.side).named("image"),
+            projection("image_projection", config.image.d_model),
+            CostTree::leaf("logit_scale", &[1], cost::table(1, 1)),
+        ];
+        CostTree::of(Self::NAME, &[d_embedding], parts)
     }
 
     fn check_preprocessing(config: &ClipConfig, settings: &PublishedConfig) -> Result<(), CheckpointError> {

@@ -6,6 +6,7 @@ mod blocks;
 mod clip;
 mod patches;
 mod registry;
+mod sample;
 mod siglip;
 mod vit;
 mod wav2vec2;
@@ -16,6 +17,7 @@ use burn::module::Module;
 pub use clip::{Clip, ClipConfig, ClipFamily};
 pub use patches::PatchConfig;
 pub use registry::{FAMILIES, FamilyEntry, Importer};
+pub use sample::LargestSample;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 pub use siglip::{Siglip, SiglipConfig, SiglipFamily};
@@ -28,6 +30,7 @@ use super::config::PublishedConfig;
 use super::error::CheckpointError;
 use super::mapping::Mapping;
 use crate::ConfigError;
+use crate::layers::cost::CostTree;
 use crate::layers::initializer::Initializer;
 
 /// A family of published models: what an import and an export of one need to know.
@@ -61,6 +64,12 @@ pub trait Family {
 
     /// Token ids that the model knows, where it reads or writes text.
     fn n_vocab(config: &Self::Config) -> Option<usize>;
+
+    /// The largest sample that the model was made for.
+    fn largest_sample(config: &Self::Config) -> LargestSample;
+
+    /// What that sample costs: the modules of [`init`](Self::init) with their sizes.
+    fn cost(config: &Self::Config) -> CostTree;
 
     /// Whether the settings of the preprocessing, the published `preprocessor_config.json`, are such as the model needs.
     ///

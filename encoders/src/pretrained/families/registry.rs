@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use super::{BertFamily, ClipFamily, Family, SiglipFamily, VitFamily, Wav2vec2Family, WhisperFamily};
+use super::{
+    BertFamily, ClipFamily, Family, LargestSample, SiglipFamily, VitFamily, Wav2vec2Family, WhisperFamily,
+};
+use crate::layers::cost::CostTree;
+use crate::pretrained::ModelFolder;
+use crate::pretrained::bounds;
 use crate::pretrained::config::PublishedConfig;
 use crate::pretrained::error::{CheckpointError, quoted};
 use crate::pretrained::folder::PublishedFolder;
@@ -27,6 +32,8 @@ pub struct FamilyEntry {
     pub import: Importer,
     /// Gives an imported one out.
     pub export: fn(&ImportedFolder, &Path) -> Result<(), PretrainedError>,
+    /// What the model in a folder costs at its largest sample; of its weights the names and shapes alone are read.
+    pub cost: fn(&ModelFolder) -> Result<(LargestSample, CostTree), PretrainedError>,
 }
 
 impl FamilyEntry {
@@ -37,6 +44,12 @@ impl FamilyEntry {
             model_types: F::MODEL_TYPES,
             import: transfer::import::<F>,
             export: transfer::export::<F>,
+            cost: |folder| {
+                let config = folder.family_config::<F>()?;
+                let sizes = serde_json::to_value(&config).unwrap_or_default();
+                bounds::check(folder.path(), &sizes)?;
+                Ok((F::largest_sample(&config), F::cost(&config)))
+            },
         }
     }
 

@@ -4,10 +4,11 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Family;
 use super::blocks::{BlockNames, transformer};
 use super::clip::unit;
 use super::patches::PatchConfig;
+use super::{Family, LargestSample};
+use crate::layers::cost::{self, CostTree};
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
 use crate::layers::ops::AttentionMask;
@@ -203,6 +204,27 @@ impl Family for SiglipFamily {
 
     fn n_vocab(config: &SiglipConfig) -> Option<usize> {
         Some(config.n_vocab)
+    }
+
+    fn largest_sample(config: &SiglipConfig) -> LargestSample {
+        LargestSample {
+            n_text_tokens: Some(config.n_tokens),
+            image_side: Some(config.patches.side),
+            sound_s: None,
+        }
+    }
+
+    fn cost(config: &SiglipConfig) -> CostTree {
+        let d_embedding = config.d_embedding;
+        let head = cost::linear(1, config.text.d_model, d_embedding, true);
+        let parts = vec![
+            config.text_encoder().cost(config.n_vocab, config.n_tokens).named("text"),
+            CostTree::leaf("text_head", &[d_embedding], head),
+            config.image_encoder().cost(config.patches.side).named("image"),
+            CostTree::leaf("logit_scale", &[1], cost::table(1, 1)),
+            CostTree::leaf("logit_bias", &[1], cost::table(1, 1)),
+        ];
+        CostTree::of(Self::NAME, &[d_embedding], parts)
     }
 
     fn check_preprocessing(config: &SiglipConfig, settings: &PublishedConfig) -> Result<(), CheckpointError> {

@@ -4,9 +4,10 @@ use burn::module::Module;
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Family;
 use super::blocks::{BlockNames, transformer};
 use super::patches::PatchConfig;
+use super::{Family, LargestSample};
+use crate::layers::cost::{self, CostTree};
 use crate::layers::initializer::Initializer;
 use crate::layers::linear::Linear;
 use crate::layers::transformer::TransformerConfig;
@@ -148,6 +149,19 @@ impl Family for VitFamily {
 
     fn n_vocab(_: &PublishedVitConfig) -> Option<usize> {
         None
+    }
+
+    fn largest_sample(config: &PublishedVitConfig) -> LargestSample {
+        LargestSample { image_side: Some(config.patches.side), ..LargestSample::default() }
+    }
+
+    fn cost(config: &PublishedVitConfig) -> CostTree {
+        let d_model = config.transformer.d_model;
+        let mut parts = vec![config.encoder().cost(config.patches.side)];
+        if config.has_pooler {
+            parts.push(CostTree::leaf("pooler", &[d_model], cost::linear(1, d_model, d_model, true)));
+        }
+        CostTree::of(Self::NAME, &[d_model], parts)
     }
 
     fn check_preprocessing(

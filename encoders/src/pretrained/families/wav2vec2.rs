@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Family;
 use super::blocks::{BlockNames, activation, transformer};
+use super::{Family, LargestSample};
 use crate::ConfigError;
 use crate::audio::{Wav2vec2, Wav2vec2Config, WaveformConvolutionsConfig, WaveformNorm};
+use crate::layers::cost::{self, CostTree};
 use crate::layers::initializer::Initializer;
 use crate::layers::transformer::{BlockConfig, TransformerConfig};
 use crate::pretrained::mapping::{Layout, Mapping, Part};
@@ -50,6 +51,9 @@ impl PublishedWav2vec2Config {
         Ok(if self.has_mask { model.with_mask(self.transformer.d_model, init) } else { model })
     }
 }
+
+/// A model of this family hears sounds of any length; what it costs is told for this one.
+const SOUND_S: f64 = 10.0;
 
 /// See the module's documentation.
 #[derive(Debug)]
@@ -170,6 +174,22 @@ impl Family for Wav2vec2Family {
 
     fn n_vocab(_: &PublishedWav2vec2Config) -> Option<usize> {
         None
+    }
+
+    fn largest_sample(_: &PublishedWav2vec2Config) -> LargestSample {
+        LargestSample { sound_s: Some(SOUND_S), ..LargestSample::default() }
+    }
+
+    fn cost(config: &PublishedWav2vec2Config) -> CostTree {
+        // of 10 ms each
+        let mut tree = config.encoder().cost((SOUND_S * 100.0) as usize);
+        if config.has_mask {
+            let d_model = config.transformer.d_model;
+            let (shape, name) = (tree.shape.clone(), tree.name.clone());
+            tree.parts.push(CostTree::leaf("mask", &[d_model], cost::table(1, d_model)));
+            tree = CostTree::of(&name, &shape, tree.parts);
+        }
+        tree
     }
 
     fn check_preprocessing(

@@ -6,9 +6,10 @@ use burn::module::{Module, Param};
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Family;
 use super::blocks::{BlockNames, activation, packed};
+use super::{Family, LargestSample};
 use crate::audio::{WhisperEncoder, WhisperEncoderConfig};
+use crate::layers::cost::{self, Cost, CostTree};
 use crate::layers::embedding::{Embedding, add_positions};
 use crate::layers::initializer::Initializer;
 use crate::layers::ops::{self, AttentionMask, HalfTable};
@@ -243,6 +244,34 @@ impl Family for WhisperFamily {
 
     fn n_vocab(config: &WhisperConfig) -> Option<usize> {
         Some(config.n_vocab)
+    }
+
+    fn largest_sample(config: &WhisperConfig) -> LargestSample {
+        let n_frames = config.max_audio_tokens * WhisperEncoderConfig::FRAMES_PER_TOKEN;
+        LargestSample {
+            n_text_tokens: Some(config.max_text_tokens),
+            image_side: None,
+            // frames are 10 ms apart
+            sound_s: Some(n_frames as f64 / 100.0),
+        }
+    }
+
+    fn cost(config: &WhisperConfig) -> CostTree {
+        let (n_text, d_model) = (config.max_text_tokens, config.decoder.d_model);
+        let n_frames = config.max_audio_tokens * WhisperEncoderConfig::FRAMES_PER_TOKEN;
+        let shape = [n_text, d_model];
+        // the table is the classifier too, whose products count and whose values do not
+        let classes = cost::linear(n_text, d_model, config.n_vocab, false);
+        let words = cost::table(config.n_vocab, d_model) + Cost { parameters: 0, ..classes };
+        let decoder =
+            config.decoder.cost_attending(n_text, [config.max_audio_tokens, config.encoder.d_model]);
+        let parts = vec![
+            config.encoder().cost(config.n_mels, n_frames).named("encoder"),
+            CostTree::leaf("words", &[n_text, config.n_vocab], words),
+            CostTree::leaf("text_positions", &shape, cost::table(n_text, d_model)),
+            decoder.named("decoder"),
+        ];
+        CostTree::of(Self::NAME, &[n_text, config.n_vocab], parts)
     }
 
     fn check_preprocessing(

@@ -46,6 +46,11 @@ impl TorchFile {
         self.tensors.iter().map(|(name, (tensor, _))| (name, tensor))
     }
 
+    /// Where the file lies, and its size.
+    pub(super) fn path_and_bytes(&self) -> (&Path, u64) {
+        (&self.path, self.map.len() as u64)
+    }
+
     /// The values of a tensor, or none where it has none of that name.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<f32>>, CheckpointError> {
         let Some((tensor, view)) = self.tensors.get(name) else { return Ok(None) };

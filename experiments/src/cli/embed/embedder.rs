@@ -15,13 +15,13 @@ use triptych_encoders::pretrained::families::{
 use triptych_encoders::pretrained::preprocessing::WaveformSettings;
 use triptych_encoders::pretrained::{ModelFolder, Pooling, SentenceSettings};
 use triptych_encoders::text::Bert;
-use triptych_encoders::{ImageInput, TextInput};
+use triptych_encoders::{ImageInput, TextInput, TokenSequence};
 
 use crate::cli::model::report;
 use crate::diagnostic::UsageError;
 use crate::published;
 
-/// The longest recording: what is compared is all of it at once.
+/// The longest recording that is heard at once; a longer one is heard in pieces.
 pub(super) const MAX_SOUND_S: f64 = 300.0;
 
 /// `pad_token_id` of SigLIP's texts where a config does not name it.
@@ -191,9 +191,43 @@ impl Embedder {
         }
     }
 
+    /// Samples at 16 kHz from one token of a sound to the next.
+    pub(super) fn token_samples(&self) -> usize {
+        match &self.model {
+            Model::Wav2vec2(_, config, _) => config.convolutions.stride_and_width()[0].max(1),
+            _ => 1,
+        }
+    }
+
     /// The mean over a sound's tokens; samples at 16 kHz.
     pub(super) fn embed_sound(&self, samples: Vec<f32>) -> Result<Vec<f32>, String> {
-        let Model::Wav2vec2(model, config, settings) = &self.model else { return Ok(Vec::new()) };
+        Ok(self
+            .hear(samples)?
+            .map(|tokens| tokens.mean().into_data().iter::<f32>().collect())
+            .unwrap_or_default())
+    }
+
+    /// The sum over the tokens that begin within `kept`, and how many they are.
+    pub(super) fn sum_of_tokens(
+        &self,
+        samples: Vec<f32>,
+        kept: std::ops::Range<usize>,
+    ) -> Result<(Vec<f32>, usize), String> {
+        let step = self.token_samples();
+        let Some(heard) = self.hear(samples)? else { return Ok((Vec::new(), 0)) };
+        let [_, n_tokens, _] = heard.tokens.dims();
+        let last = kept.end.div_ceil(step).min(n_tokens);
+        let first = kept.start.div_ceil(step).min(last);
+        if first == last {
+            return Ok((Vec::new(), 0));
+        }
+        let sum = heard.tokens.narrow(1, first, last - first).sum_dim(1);
+        Ok((sum.into_data().iter::<f32>().collect(), last - first))
+    }
+
+    /// A sound's tokens, of a model that hears.
+    fn hear(&self, samples: Vec<f32>) -> Result<Option<TokenSequence>, String> {
+        let Model::Wav2vec2(model, config, settings) = &self.model else { return Ok(None) };
         let n_samples = samples.len();
         if config.convolutions.n_tokens(n_samples) == 0 {
             let [_, width] = config.convolutions.stride_and_width();
@@ -215,7 +249,7 @@ impl Embedder {
             }
         };
         let waveform = Tensor::from_data(TensorData::new(samples, [1, n_samples]), &self.device);
-        Ok(model.forward(waveform, &[n_samples]).mean().into_data().iter::<f32>().collect())
+        Ok(Some(model.forward(waveform, &[n_samples])))
     }
 }
 

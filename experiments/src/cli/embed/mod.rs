@@ -1,19 +1,22 @@
 //! `triptych embed`: texts, pictures and recordings as vectors, by a published model.
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use triptych_datasets::audio::{AudioPipeline, AudioTransform, RATE_HZ};
 use triptych_datasets::image::decode;
 
 use self::embedder::{Embedder, MAX_SOUND_S};
 use self::output::{Embedded, Kind};
+use self::sounds::MIN_CHUNK_S;
 use super::options::Compute;
 use super::phrases::lines_of;
 use crate::diagnostic::UsageError;
+use crate::progress::Progress;
 
 mod embedder;
 mod output;
+mod sounds;
 
 /// What a model sees or reads at once.
 const BATCH: usize = 16;
@@ -26,11 +29,14 @@ Examples:
   triptych embed --model models/minilm --texts sentences.txt --out sentences.npy
   triptych embed --model models/clip --image *.jpg --out pictures.npy
   triptych embed --model models/wav2vec2 hello.wav --json | jq '.[0].embedding'
+  triptych embed --model models/wav2vec2 talk.mp3 --chunks=10 --out talk.npy
 
 --model takes a folder as the Hugging Face hub has it, or one of `triptych model import`: CLIP and SigLIP for texts and
 pictures, BERT and MiniLM for texts, ViT for pictures, wav2vec 2.0 for recordings. The tokenizer and the settings of
 pictures and sounds are those in the folder. Without --out and --json, a table says how alike the texts or files are, of
 texts and pictures together how well they fit.
+A recording's vector is the mean over all of it; one of more than 300 s is heard in pieces that overlap. With --chunks it
+has one for every so many seconds, named FILE#t=START,END.
 `triptych index build FILE.npy --ids FILE.ids.txt` makes an index of what --out wrote.")]
 pub(crate) struct Args {
     /// Pictures, or recordings of a model that hears
@@ -48,6 +54,9 @@ pub(crate) struct Args {
     /// Pictures
     #[arg(long, value_name = "FILE", num_args = 1..)]
     image: Vec<PathBuf>,
+    /// A vector for every so many seconds of a recording, 30 if not given
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "30")]
+    chunks: Option<f64>,
     /// Write the vectors as a NumPy array, and beside it FILE.ids.txt with a line for each
     #[arg(long, value_name = "FILE.npy")]
     out: Option<PathBuf>,
@@ -70,6 +79,10 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
         return Err(
             usage("--out: expected a name that ends in .npy", "for example `--out vectors.npy`").into()
         );
+    }
+    if let Some(chunk_s) = args.chunks.filter(|chunk_s| !(MIN_CHUNK_S..=MAX_SOUND_S).contains(chunk_s)) {
+        let message = format!("--chunks: expected {MIN_CHUNK_S} to {MAX_SOUND_S} seconds, got {chunk_s}");
+        return Err(UsageError { message, hint: None }.into());
     }
     let n_given = args.text.len() + args.files.len() + args.image.len();
     if args.out.is_none() && !args.json && args.texts.is_none() && n_given < 2 {
@@ -96,18 +109,30 @@ pub(crate) fn run(args: &Args) -> miette::Result<()> {
         texts.extend(lines_of(path)?);
     }
     let mut embedded = Embedded::default();
+    let files = args.files.iter().chain(&args.image).collect::<Vec<_>>();
+    let n_inputs = texts.len() + files.len();
+    // what is done in a moment needs none, and what is not watched neither
+    let is_quiet = n_inputs <= BATCH || !std::io::stderr().is_terminal();
+    let mut progress = Progress::new("embed", n_inputs as u64, "inputs", is_quiet);
+    let mut n_done = 0;
+    let mut advance = |n: usize| {
+        n_done += n as u64;
+        progress.set(n_done, "");
+    };
     for texts in texts.chunks(BATCH) {
         let vectors = embedder.embed_texts(texts)?;
         texts.iter().zip(vectors).for_each(|(text, vector)| embedded.push(Kind::Text, text.clone(), vector));
+        advance(texts.len());
     }
-    let files = args.files.iter().chain(&args.image).collect::<Vec<_>>();
     for paths in files.chunks(BATCH) {
         if embedder.pictures().is_some() {
             embed_pictures(&embedder, paths, &mut embedded);
         } else {
-            embed_sounds(&embedder, paths, &mut embedded);
+            embed_sounds(&embedder, paths, args.chunks, &mut embedded);
         }
+        advance(paths.len());
     }
+    progress.finish("");
     embedded.tell(&embedder, args.out.as_deref(), args.json)
 }
 
@@ -133,20 +158,13 @@ fn embed_pictures(embedder: &Embedder, paths: &[&PathBuf], embedded: &mut Embedd
     }
 }
 
-fn embed_sounds(embedder: &Embedder, paths: &[&PathBuf], embedded: &mut Embedded) {
-    let pipeline = AudioPipeline::new(&AudioTransform::default());
-    let read = |path: &Path| -> Result<Vec<f32>, String> {
-        let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-        let samples = pipeline.decode(&bytes, &extension(path)).map_err(|error| error.to_string())?;
-        let duration_s = samples.len() as f64 / f64::from(RATE_HZ);
-        if duration_s > MAX_SOUND_S {
-            return Err(format!("expected at most {MAX_SOUND_S} s of sound, got {duration_s:.1} s"));
-        }
-        embedder.embed_sound(samples)
-    };
+fn embed_sounds(embedder: &Embedder, paths: &[&PathBuf], chunk_s: Option<f64>, embedded: &mut Embedded) {
     for path in paths {
-        match read(path) {
-            Ok(vector) => embedded.push(Kind::Audio, path.to_string_lossy().into_owned(), vector),
+        match sounds::embed(embedder, path, chunk_s) {
+            Ok(rows) => {
+                let name = path.to_string_lossy();
+                rows.into_iter().for_each(|(vector, part_s)| embedded.push_sound(&name, part_s, vector));
+            }
             Err(problem) => embedded.failed(path, &problem),
         }
     }

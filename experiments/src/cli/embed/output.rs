@@ -44,7 +44,19 @@ struct UnusableFiles {
 struct Row {
     kind: Kind,
     name: String,
+    /// Of a part of a recording: from when to when.
+    part_s: Option<[f64; 2]>,
     vector: Vec<f32>,
+}
+
+impl Row {
+    /// The name, and of a part of a recording which one, as media fragments are written.
+    fn full_name(&self) -> String {
+        match self.part_s {
+            None => self.name.clone(),
+            Some([start_s, end_s]) => format!("{}#t={start_s:.2},{end_s:.2}", self.name),
+        }
+    }
 }
 
 /// The vectors so far.
@@ -56,7 +68,12 @@ pub(super) struct Embedded {
 
 impl Embedded {
     pub(super) fn push(&mut self, kind: Kind, name: String, vector: Vec<f32>) {
-        self.rows.push(Row { kind, name, vector });
+        self.rows.push(Row { kind, name, part_s: None, vector });
+    }
+
+    /// A recording, or a part of one, in seconds.
+    pub(super) fn push_sound(&mut self, name: &str, part_s: Option<[f64; 2]>, vector: Vec<f32>) {
+        self.rows.push(Row { kind: Kind::Audio, name: name.to_owned(), part_s, vector });
     }
 
     /// The file at `path` cannot be used; the rest goes on.
@@ -82,7 +99,12 @@ impl Embedded {
         if is_json {
             let rows = self.rows.iter().map(|row| {
                 let key = if row.kind == Kind::Text { "text" } else { "file" };
-                json!({"kind": row.kind.name(), key: row.name, "embedding": row.vector})
+                let mut told = json!({"kind": row.kind.name(), key: row.name, "embedding": row.vector});
+                if let Some([start_s, end_s]) = row.part_s {
+                    told["start_s"] = start_s.into();
+                    told["end_s"] = end_s.into();
+                }
+                told
             });
             let rows = rows.collect::<Vec<_>>();
             print(&format!("{}\n", serde_json::to_string(&rows).into_diagnostic()?))?;
@@ -97,7 +119,11 @@ impl Embedded {
         match self.n_failed {
             0 => Ok(()),
             n_failed => {
-                let n_files = n_failed + self.rows.iter().filter(|row| row.kind != Kind::Text).count();
+                // a recording has one row or several, of which one begins it
+                let is_file = |row: &&Row| {
+                    row.kind != Kind::Text && row.part_s.is_none_or(|[start_s, _]| start_s == 0.0)
+                };
+                let n_files = n_failed + self.rows.iter().filter(is_file).count();
                 Err(UnusableFiles { n_failed, n_files }.into())
             }
         }
@@ -130,7 +156,7 @@ impl Embedded {
         let ids = out.with_file_name(name);
         let lines = self.rows.iter().fold(String::new(), |mut lines, row| {
             // a name is one line
-            let _ = writeln!(lines, "{}", row.name.replace(['\n', '\r'], " "));
+            let _ = writeln!(lines, "{}", row.full_name().replace(['\n', '\r'], " "));
             lines
         });
         write_atomic(&ids, lines.as_bytes()).map_err(|error| failed(&ids, error))?;
@@ -139,7 +165,7 @@ impl Embedded {
 
     /// A line and a column each: the cosine.
     fn similarities(&self) -> String {
-        let names = self.rows.iter().map(|row| shortened(&row.name)).collect::<Vec<_>>();
+        let names = self.rows.iter().map(|row| shortened(&row.full_name())).collect::<Vec<_>>();
         let first = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         let mut table = format!("{:first$}", "");
         for name in &names {
@@ -229,7 +255,7 @@ mod tests {
         assert_eq!(chances, [[0.5, 0.0]]);
         let embedded = Embedded {
             rows: [("a cat", vec![3.0, 4.0]), ("a dog", vec![4.0, 3.0])]
-                .map(|(name, vector)| Row { kind: Kind::Text, name: name.to_owned(), vector })
+                .map(|(name, vector)| Row { kind: Kind::Text, name: name.to_owned(), part_s: None, vector })
                 .into(),
             n_failed: 0,
         };

@@ -1,13 +1,14 @@
 //! `triptych model describe`: the tree of a model's modules with their sizes.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use miette::IntoDiagnostic;
 use triptych_encoders::layers::cost::CostTree;
 
-use super::{experiment, short};
+use super::{experiment, published, short};
 use crate::cli::options::Overrides;
-use crate::diagnostic::print;
+use crate::diagnostic::{UsageError, print};
 use crate::plan::{Frozen, ParameterRow, largest_sample, parameters};
 
 /// Show the modules of a model: shapes, parameters, operations, memory
@@ -20,11 +21,14 @@ Examples:
   triptych model describe quickstart --json | jq .cost.parameters
   triptych model describe quickstart --set 'train.freeze=[\"text.*\"]'
   triptych model describe quickstart --parameters
+  triptych model describe downloads/all-MiniLM-L6-v2
+  triptych model describe models/whisper --json | jq .weights.parameters
 
+A published or imported model is shown by the names in its files of weights, of which the headers alone are read.
 Operations are those of a forward pass of the longest sample: one text, one picture, one sound, fused with a
 text behind them. Kept is what the backward pass reads again, in 32-bit numbers.")]
 pub(crate) struct Args {
-    /// A run's folder, a TOML file, or the name of a built-in config
+    /// A run's folder, a TOML file, the name of a built-in config, or the folder or the weights of a published model
     model: String,
     #[command(flatten)]
     overrides: Overrides,
@@ -37,6 +41,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> miette::Result<()> {
+    let path = Path::new(&args.model);
+    if published::is_one(path) {
+        if !args.overrides.set.is_empty() {
+            let message = "--set: expected a run or a config, got a published model".to_owned();
+            return Err(UsageError { message, hint: None }.into());
+        }
+        return published::run(path, args.parameters, args.json);
+    }
     let (config, n_vocab) = experiment(&args.model, &args.overrides.set)?;
     let (shape, lengths) = largest_sample(&config, n_vocab);
     if args.parameters {
@@ -159,7 +171,7 @@ fn push(tree: &CostTree, branch: Branch<'_>, figures: &Figures<'_>, rows: &mut V
 }
 
 /// `1.50 M` before a `B`, or `0 ` where there is no prefix.
-fn bytes(value: f64) -> String {
+pub(super) fn bytes(value: f64) -> String {
     let text = short(value);
     if text.contains(' ') { text } else { format!("{text} ") }
 }

@@ -6,6 +6,8 @@ mod describe;
 mod export;
 mod import;
 mod plan;
+mod published;
+mod tensors;
 
 pub(super) use import::report;
 
@@ -14,6 +16,7 @@ pub(super) use import::report;
 #[command(after_help = "\
 Examples:
   triptych model describe quickstart
+  triptych model describe downloads/all-MiniLM-L6-v2
   triptych model plan quickstart --set data.batch_size=256
   triptych model import downloads/all-MiniLM-L6-v2 --out models/minilm
   triptych model export models/minilm --out exported/minilm")]
