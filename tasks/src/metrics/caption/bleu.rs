@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::n_gram::{Gram, MAX_N, NGrams};
+use super::n_gram::{Gram, ImageNGrams, MAX_N};
 use super::{Captions, ImageWords};
 use crate::metrics::figure::Figure;
 use crate::metrics::score::{Metric, PERCENT};
@@ -57,7 +57,7 @@ pub struct Bleu {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Counts {
+pub(super) struct Counts {
     matches: [u64; MAX_N],
     guesses: [u64; MAX_N],
     n_words: u64,
@@ -67,7 +67,13 @@ struct Counts {
 impl Bleu {
     /// Counts the images' n-grams.
     pub fn new(captions: &Captions, reference_length: ReferenceLength) -> Self {
-        Self { images: captions.words().par_iter().map(|image| count(image, reference_length)).collect() }
+        let count = |image: &ImageWords| Counts::of(&ImageNGrams::of(image), reference_length);
+        Self { images: captions.words().par_iter().map(count).collect() }
+    }
+
+    /// Of images that are counted already.
+    pub(super) fn of_counts(images: Vec<Counts>) -> Self {
+        Self { images }
     }
 
     /// BLEU-1 to BLEU-4 of the corpus, 0 to 1.
@@ -108,6 +114,33 @@ fn bleu_of(sums: &[f64]) -> [f64; MAX_N] {
 }
 
 impl Counts {
+    /// Matches of an image's hypothesis with its references.
+    pub(super) fn of(image: &ImageNGrams, reference_length: ReferenceLength) -> Self {
+        let ImageNGrams { hypothesis, references } = image;
+        let lengths = references.iter().map(|reference| reference.n_words);
+        Self {
+            matches: std::array::from_fn(|order| {
+                let clipped = |(gram, count): &(Gram, u32)| {
+                    let most = references.iter().filter_map(|reference| {
+                        let counts = &reference.counts[order];
+                        let place = counts.binary_search_by(|(other, _)| other.cmp(gram)).ok()?;
+                        Some(counts[place].1)
+                    });
+                    u64::from(most.max().unwrap_or(0).min(*count))
+                };
+                hypothesis.counts[order].iter().map(clipped).sum()
+            }),
+            guesses: std::array::from_fn(|order| hypothesis.n_words.saturating_sub(order) as u64),
+            n_words: hypothesis.n_words as u64,
+            reference_length: match reference_length {
+                ReferenceLength::Closest => lengths
+                    .min_by_key(|&n_words| (n_words.abs_diff(hypothesis.n_words), n_words))
+                    .unwrap_or(0) as f64,
+                ReferenceLength::Average => lengths.sum::<usize>() as f64 / references.len() as f64,
+            },
+        }
+    }
+
     fn total<'a>(images: impl Iterator<Item = &'a Self>) -> Self {
         images.fold(Self::default(), |mut total, image| {
             for order in 0..MAX_N {
@@ -149,33 +182,6 @@ impl Counts {
             product *= (self.matches[order] as f64 + TINY) / (self.guesses[order] as f64 + SMALL);
             penalty * product.powf(1.0 / (order + 1) as f64)
         })
-    }
-}
-
-fn count(image: &ImageWords, reference_length: ReferenceLength) -> Counts {
-    let hypothesis = NGrams::of(&image.hypothesis);
-    let references: Vec<NGrams> = image.references.iter().map(|reference| NGrams::of(reference)).collect();
-    let lengths = references.iter().map(|reference| reference.n_words);
-    Counts {
-        matches: std::array::from_fn(|order| {
-            let clipped = |(gram, count): &(Gram, u32)| {
-                let most = references.iter().filter_map(|reference| {
-                    let counts = &reference.counts[order];
-                    let place = counts.binary_search_by(|(other, _)| other.cmp(gram)).ok()?;
-                    Some(counts[place].1)
-                });
-                u64::from(most.max().unwrap_or(0).min(*count))
-            };
-            hypothesis.counts[order].iter().map(clipped).sum()
-        }),
-        guesses: std::array::from_fn(|order| hypothesis.n_words.saturating_sub(order) as u64),
-        n_words: hypothesis.n_words as u64,
-        reference_length: match reference_length {
-            ReferenceLength::Closest => lengths
-                .min_by_key(|&n_words| (n_words.abs_diff(hypothesis.n_words), n_words))
-                .unwrap_or(0) as f64,
-            ReferenceLength::Average => lengths.sum::<usize>() as f64 / references.len() as f64,
-        },
     }
 }
 

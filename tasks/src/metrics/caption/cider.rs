@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::frequency::{self, DocumentFrequencies, ImageFrequencies};
-use super::n_gram::{Gram, MAX_N, NGrams, shared};
+use super::n_gram::{Gram, ImageNGrams, MAX_N, NGrams, shared};
 use super::{Captions, ImageWords};
 use crate::metrics::error::MetricError;
 use crate::metrics::score::Metric;
@@ -38,24 +38,20 @@ const SCALE: f64 = 10.0;
 /// takes the length as the number of bigrams.
 pub fn cider_d(captions: &Captions, frequencies: &DocumentFrequencies) -> Result<Vec<f64>, MetricError> {
     frequencies.check()?;
-    Ok(score(captions, frequencies.n_images, frequency::of_table(frequencies, captions)))
-}
-
-/// The same with the references' own document frequencies.
-pub(super) fn own_cider_d(captions: &Captions) -> Vec<f64> {
-    score(captions, captions.n_images() as u64, frequency::of_references(captions))
-}
-
-fn score(captions: &Captions, n_images: u64, frequencies: Vec<ImageFrequencies>) -> Vec<f64> {
-    let log_images = (n_images as f64).ln();
+    let log_images = (frequencies.n_images as f64).ln();
     let score = |(image, frequencies): (&ImageWords, ImageFrequencies)| {
-        let inverse = InverseFrequencies::new(log_images, &frequencies);
-        let hypothesis = Weighted::of(&image.hypothesis, &inverse);
-        let similarities = (image.references.iter())
-            .map(|reference| hypothesis.similarity(&Weighted::of(reference, &inverse)));
-        SCALE * similarities.sum::<f64>() / image.references.len() as f64
+        of_image(&ImageNGrams::of(image), log_images, &frequencies)
     };
-    captions.words().par_iter().zip(frequencies).map(score).collect()
+    Ok(captions.words().par_iter().zip(frequency::of_table(frequencies, captions)).map(score).collect())
+}
+
+/// CIDEr-D of one image, whose n-grams are all in `frequencies`.
+pub(super) fn of_image(image: &ImageNGrams, log_images: f64, frequencies: &ImageFrequencies) -> f64 {
+    let inverse = InverseFrequencies::new(log_images, frequencies);
+    let hypothesis = Weighted::of(&image.hypothesis, &inverse);
+    let similarities =
+        (image.references.iter()).map(|reference| hypothesis.similarity(&Weighted::of(reference, &inverse)));
+    SCALE * similarities.sum::<f64>() / image.references.len() as f64
 }
 
 /// For n = 1 to 4: the n-grams of an image, sorted, with their idf.
@@ -86,8 +82,7 @@ struct Weighted {
 
 impl Weighted {
     /// The caption is one of the image's.
-    fn of(caption: &[u32], inverse: &InverseFrequencies) -> Self {
-        let n_grams = NGrams::of(caption);
+    fn of(n_grams: &NGrams, inverse: &InverseFrequencies) -> Self {
         let weights = std::array::from_fn(|order| {
             let with_idf = shared(&n_grams.counts[order], &inverse.0[order]);
             let weights = with_idf.map(|(count, idf)| f64::from(count) * idf);

@@ -16,8 +16,8 @@ pub use frequency::DocumentFrequencies;
 pub use rouge::{ROUGE_L, rouge_l};
 pub use tokenizer::{TOKENIZER, tokenize};
 
-use self::cider::own_cider_d;
-use self::n_gram::Vocabulary;
+use self::frequency::ImageFrequencies;
+use self::n_gram::{ImageNGrams, Vocabulary};
 use super::error::MetricError;
 use super::figure::{self, Figure};
 use super::interval::Resampling;
@@ -117,12 +117,7 @@ impl Captions {
                     .collect(),
             })
             .collect();
-        let mut vocabulary = Vocabulary::default();
-        let words = images.iter().map(|image| ImageWords {
-            hypothesis: vocabulary.intern(&image.hypothesis),
-            references: image.references.iter().map(|reference| vocabulary.intern(reference)).collect(),
-        });
-        let words: Vec<ImageWords> = words.collect();
+        let (vocabulary, words) = Vocabulary::of(&images);
         Ok(Self { images, words, vocabulary })
     }
 
@@ -172,12 +167,23 @@ impl Captions {
     /// # Errors
     /// As [`cider_d`].
     pub fn figures(&self, frequencies: Option<&DocumentFrequencies>) -> Result<Vec<Figure>, MetricError> {
-        let cider = match frequencies {
-            Some(frequencies) => cider_d(self, frequencies)?,
-            None => own_cider_d(self),
+        let (n_images, frequencies) = match frequencies {
+            Some(table) => {
+                table.check()?;
+                (table.n_images, frequency::of_table(table, self))
+            }
+            None => (self.n_images() as u64, frequency::of_references(self)),
         };
+        let log_images = (n_images as f64).ln();
+        // both count the same n-grams
+        let count = |(image, frequencies): (&ImageWords, ImageFrequencies)| {
+            let n_grams = ImageNGrams::of(image);
+            let bleu = bleu::Counts::of(&n_grams, ReferenceLength::Closest);
+            (cider::of_image(&n_grams, log_images, &frequencies), bleu)
+        };
+        let (cider, bleu): (Vec<f64>, Vec<_>) = self.words.par_iter().zip(frequencies).map(count).unzip();
         let mut figures = vec![Figure::mean(CIDER_D, cider)];
-        figures.extend(Bleu::new(self, ReferenceLength::Closest).figures());
+        figures.extend(Bleu::of_counts(bleu).figures());
         figures.push(Figure::mean(ROUGE_L, rouge_l(self)));
         let exact = self.exact_matches().into_iter().map(|is_exact| f64::from(u8::from(is_exact)));
         figures.push(Figure::mean(EXACT, exact));

@@ -3,6 +3,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
+use rayon::prelude::*;
+
+use super::{ImageCaptions, ImageWords};
 use crate::metrics::normalizer::is_space;
 
 /// The longest n-grams counted.
@@ -19,10 +22,32 @@ pub(super) struct Vocabulary {
     words: Vec<String>,
 }
 
+/// Images whose words a thread numbers at a time.
+const IMAGES: usize = 1024;
+
 impl Vocabulary {
-    /// The numbers of a caption's words, new words included.
-    pub(super) fn intern(&mut self, caption: &str) -> Vec<u32> {
-        words(caption).map(|word| self.number(word)).collect()
+    /// The words of all captions, and each image's by their numbers: pieces number their own words at the same time, and
+    /// then learn, in their order, what those are among all.
+    pub(super) fn of(images: &[ImageCaptions]) -> (Self, Vec<ImageWords>) {
+        let number = |images: &[ImageCaptions]| {
+            let mut own = LocalVocabulary::default();
+            let words = images.iter().map(|image| own.intern(image)).collect::<Vec<_>>();
+            (own.words.into_iter().map(ToOwned::to_owned).collect::<Vec<_>>(), words)
+        };
+        let pieces = images.par_chunks(IMAGES).map(number).collect::<Vec<_>>();
+        let mut vocabulary = Self::default();
+        let numbers =
+            |words: &Vec<String>| words.iter().map(|word| vocabulary.number(word)).collect::<Vec<_>>();
+        let numbers = pieces.iter().map(|(words, _)| words).map(numbers).collect::<Vec<_>>();
+        let renumber = |((_, mut images), numbers): ((_, Vec<ImageWords>), Vec<u32>)| {
+            let captions = images
+                .iter_mut()
+                .flat_map(|image| std::iter::once(&mut image.hypothesis).chain(&mut image.references));
+            captions.flatten().for_each(|number| *number = numbers[*number as usize - 1]);
+            images
+        };
+        let words = pieces.into_par_iter().zip(numbers).map(renumber).collect::<Vec<_>>();
+        (vocabulary, words.into_iter().flatten().collect())
     }
 
     fn number(&mut self, word: &str) -> u32 {
@@ -55,6 +80,32 @@ impl Vocabulary {
     }
 }
 
+/// The words of some captions, where they stand.
+#[derive(Default)]
+struct LocalVocabulary<'a> {
+    numbers: HashMap<&'a str, u32>,
+    words: Vec<&'a str>,
+}
+
+impl<'a> LocalVocabulary<'a> {
+    fn intern(&mut self, image: &'a ImageCaptions) -> ImageWords {
+        ImageWords {
+            hypothesis: self.caption(&image.hypothesis),
+            references: image.references.iter().map(|reference| self.caption(reference)).collect(),
+        }
+    }
+
+    fn caption(&mut self, caption: &'a str) -> Vec<u32> {
+        let number = |word| {
+            *self.numbers.entry(word).or_insert_with(|| {
+                self.words.push(word);
+                self.words.len() as u32
+            })
+        };
+        words(caption).map(number).collect()
+    }
+}
+
 fn words(caption: &str) -> impl Iterator<Item = &str> {
     caption.split(is_space).filter(|word| !word.is_empty())
 }
@@ -71,17 +122,42 @@ pub(super) struct NGrams {
 impl NGrams {
     pub(super) fn of(words: &[u32]) -> Self {
         let counts = std::array::from_fn(|order| {
-            let mut grams: Vec<Gram> = words.windows(order + 1).map(gram_of).collect();
-            grams.sort_unstable();
-            let runs = grams.chunk_by(|one, other| one == other);
-            runs.map(|run| (run[0], run.len() as u32)).collect()
+            let mut counts = grams(words, order).map(|gram| (gram, 1)).collect::<Vec<(Gram, u32)>>();
+            counts.sort_unstable_by_key(|(gram, _)| *gram);
+            counts.dedup_by(|again, first| {
+                let is_same = again.0 == first.0;
+                first.1 += u32::from(is_same);
+                is_same
+            });
+            counts
         });
         Self { counts, n_words: words.len() }
     }
 }
 
+/// The n-grams of `order + 1` words, where they stand.
+pub(super) fn grams(words: &[u32], order: usize) -> impl Iterator<Item = Gram> + '_ {
+    words.windows(order + 1).map(gram_of)
+}
+
 fn gram_of(words: &[u32]) -> Gram {
     words.iter().rev().fold(0, |gram, &word| gram << 32 | Gram::from(word))
+}
+
+/// The n-grams of an image's captions.
+#[derive(Debug)]
+pub(super) struct ImageNGrams {
+    pub(super) hypothesis: NGrams,
+    pub(super) references: Vec<NGrams>,
+}
+
+impl ImageNGrams {
+    pub(super) fn of(image: &ImageWords) -> Self {
+        Self {
+            hypothesis: NGrams::of(&image.hypothesis),
+            references: image.references.iter().map(|reference| NGrams::of(reference)).collect(),
+        }
+    }
 }
 
 /// Pairs what two sorted lists have in common.
@@ -124,10 +200,38 @@ pub(super) type GramMap<V> = HashMap<Gram, V, BuildHasherDefault<GramHasher>>;
 mod tests {
     use super::*;
 
+    /// One image's caption and its only reference by their numbers.
+    fn numbered(hypothesis: &str, reference: &str) -> (Vocabulary, ImageNGrams) {
+        let image =
+            ImageCaptions { hypothesis: hypothesis.to_owned(), references: vec![reference.to_owned()] };
+        let (vocabulary, words) = Vocabulary::of(&[image]);
+        (vocabulary, ImageNGrams::of(&words[0]))
+    }
+
+    #[test]
+    fn words_are_numbered_as_they_appear_whatever_the_pieces() {
+        let image = |idx: usize| ImageCaptions {
+            hypothesis: format!("w{} the", idx % 700),
+            references: vec![format!("a w{}", idx / 3), String::new()],
+        };
+        let images = (0..3 * IMAGES + 5).map(image).collect::<Vec<_>>();
+        let (vocabulary, words) = Vocabulary::of(&images);
+        assert_eq!(vocabulary.words[..4], ["w0", "the", "a", "w1"]);
+        let text = |numbers: &[u32]| {
+            let words = numbers.iter().map(|number| vocabulary.words[*number as usize - 1].as_str());
+            words.collect::<Vec<_>>().join(" ")
+        };
+        for (image, words) in images.iter().zip(&words) {
+            assert_eq!(text(&words.hypothesis), image.hypothesis);
+            assert_eq!(text(&words.references[0]), image.references[0]);
+        }
+        assert!(vocabulary.words.iter().zip(1..).all(|(word, number)| vocabulary.numbers[word] == number));
+    }
+
     #[test]
     fn n_grams_are_counted_in_order() {
-        let mut vocabulary = Vocabulary::default();
-        let grams = NGrams::of(&vocabulary.intern("a b  a b c"));
+        let (vocabulary, image) = numbered("a b  a b c", "");
+        let grams = image.hypothesis;
         assert_eq!(grams.n_words, 5);
         let listed = |order: usize| -> Vec<(String, u32)> {
             grams.counts[order].iter().map(|&(gram, count)| (vocabulary.text(gram), count)).collect()
@@ -142,9 +246,8 @@ mod tests {
 
     #[test]
     fn shared_n_grams_are_found_by_merging() {
-        let mut vocabulary = Vocabulary::default();
-        let (left, right) = (vocabulary.intern("a b d e"), vocabulary.intern("b c d d"));
-        let (left, right) = (NGrams::of(&left), NGrams::of(&right));
-        assert_eq!(shared(&left.counts[0], &right.counts[0]).collect::<Vec<_>>(), [(1, 1), (1, 2)]);
+        let (_, image) = numbered("a b d e", "b c d d");
+        let (left, right) = (&image.hypothesis.counts[0], &image.references[0].counts[0]);
+        assert_eq!(shared(left, right).collect::<Vec<_>>(), [(1, 1), (1, 2)]);
     }
 }

@@ -2,7 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::{Captions, ImageCaptions};
+use super::{Captions, ImageCaptions, ImageWords};
+use crate::metrics::normalizer::is_space;
 use crate::metrics::score::{Metric, PERCENT};
 
 /// ROUGE-L.
@@ -25,15 +26,29 @@ const BETA: f64 = 1.2;
 /// # Reference
 /// Lin 2004; pycocoevalcap 1.2 `rouge`.
 pub fn rouge_l(captions: &Captions) -> Vec<f64> {
-    captions.images().par_iter().map(image_rouge_l).collect()
+    let images = captions.images().par_iter().zip(captions.words());
+    let score = |(image, words): (&ImageCaptions, &ImageWords)| match is_of_words(image) {
+        true => score(&words.hypothesis, words.references.iter().map(Vec::as_slice)),
+        false => {
+            let tokens = |caption: &'_ str| caption.split(' ').map(ToOwned::to_owned).collect::<Vec<_>>();
+            let references = image.references.iter().map(|reference| tokens(reference)).collect::<Vec<_>>();
+            score(&tokens(&image.hypothesis), references.iter().map(Vec::as_slice))
+        }
+    };
+    images.map(score).collect()
 }
 
-fn image_rouge_l(image: &ImageCaptions) -> f64 {
-    let hypothesis: Vec<&str> = image.hypothesis.split(' ').collect();
+/// Whether the tokens are the words that were numbered: words have other spaces between them too.
+fn is_of_words(image: &ImageCaptions) -> bool {
+    let is_word = |token: &str| !token.is_empty() && !token.contains(is_space);
+    let mut captions = std::iter::once(&image.hypothesis).chain(&image.references);
+    captions.all(|caption| caption.split(' ').all(is_word))
+}
+
+fn score<'a, T: PartialEq + 'a>(hypothesis: &[T], references: impl Iterator<Item = &'a [T]>) -> f64 {
     let (mut precision, mut recall) = (0.0f64, 0.0f64);
-    for reference in &image.references {
-        let reference: Vec<&str> = reference.split(' ').collect();
-        let n_common = longest_common_subsequence(&hypothesis, &reference) as f64;
+    for reference in references {
+        let n_common = longest_common_subsequence(hypothesis, reference) as f64;
         precision = precision.max(n_common / hypothesis.len() as f64);
         recall = recall.max(n_common / reference.len() as f64);
     }
@@ -47,7 +62,7 @@ fn image_rouge_l(image: &ImageCaptions) -> f64 {
 ///
 /// # Reference
 /// Hyyrö, Bit-parallel LCS-length computation revisited (2004).
-fn longest_common_subsequence(left: &[&str], right: &[&str]) -> usize {
+fn longest_common_subsequence<T: PartialEq>(left: &[T], right: &[T]) -> usize {
     if left.len() > 64 {
         return table_of_lengths(left, right);
     }
@@ -64,7 +79,7 @@ fn longest_common_subsequence(left: &[&str], right: &[&str]) -> usize {
     (!rest & ends).count_ones() as usize
 }
 
-fn table_of_lengths(left: &[&str], right: &[&str]) -> usize {
+fn table_of_lengths<T: PartialEq>(left: &[T], right: &[T]) -> usize {
     let mut row = vec![0usize; right.len() + 1];
     for token in left {
         let mut diagonal = 0;
@@ -83,14 +98,14 @@ mod tests {
 
     use super::*;
 
-    fn score(hypothesis: &str, references: Vec<&str>) -> f64 {
+    fn of(hypothesis: &str, references: Vec<&str>) -> f64 {
         rouge_l(&Captions::from_tokenized(&[hypothesis], &[references]).unwrap())[0]
     }
 
     #[test]
     fn subsequences_need_not_be_contiguous() {
         assert_eq!(longest_common_subsequence(&["a", "x", "b", "c"], &["a", "b", "y", "c"]), 3);
-        assert_eq!(longest_common_subsequence(&[], &["a"]), 0);
+        assert_eq!(longest_common_subsequence::<&str>(&[], &["a"]), 0);
     }
 
     proptest! {
@@ -104,15 +119,20 @@ mod tests {
     #[test]
     fn precision_and_recall_may_come_from_different_references() {
         // precision 1 from the long one, recall 1 from the short one
-        assert!((score("a b", vec!["a", "a b c d"]) - 1.0).abs() < 1e-15);
+        assert!((of("a b", vec!["a", "a b c d"]) - 1.0).abs() < 1e-15);
         // precision 2/3, recall 1/2
         let expected = 2.44 * (2.0 / 3.0) * 0.5 / (0.5 + 1.44 * 2.0 / 3.0);
-        assert!((score("a b z", vec!["a b c d"]) - expected).abs() < 1e-12);
+        assert!((of("a b z", vec!["a b c d"]) - expected).abs() < 1e-12);
+    }
+
+    #[test]
+    fn tokens_with_a_space_of_another_kind_are_one() {
+        assert_eq!(of("1\u{a0}1/2 cups", vec!["1\u{a0}1/2 spoons"]), 0.5);
     }
 
     #[test]
     fn empty_captions_are_one_empty_token() {
-        assert_eq!(score("", vec!["a"]), 0.0);
-        assert_eq!(score("", vec![""]), 1.0);
+        assert_eq!(of("", vec!["a"]), 0.0);
+        assert_eq!(of("", vec![""]), 1.0);
     }
 }
