@@ -13,7 +13,9 @@ use triptych_encoders::Modality;
 
 use super::options::Work;
 use crate::diagnostic::{UsageError, print};
-use crate::evaluate::{Inference, Media, batch_of_pictures, batch_of_recordings, read_media};
+use crate::evaluate::{
+    Inference, Media, MediaError, batch_of_pictures, batch_of_recordings, embed_recording, read_media,
+};
 use crate::progress::Progress;
 use crate::run::TrainError;
 use crate::run::data::Data;
@@ -136,12 +138,18 @@ pub(super) fn embed_query(
     let is_file = path.is_file() || FILE_ENDINGS.contains(&ending.as_str());
     let embeddings = if is_file {
         let transform = &run.config.data.image;
-        let media = read_media(path, transform, &AudioPipeline::new(&run.config.data.audio))
-            .map_err(|error| miette::miette!("{}: {error}", path.display()))?;
+        let pipeline = AudioPipeline::new(&run.config.data.audio);
+        let unusable = |error: MediaError| miette::miette!("{}: {error}", path.display());
+        let media = read_media(path, transform, &pipeline).map_err(unusable)?;
+        let max_s = run.config.data.audio.max_s;
         match media {
             Media::Picture(pixels) => {
                 run.require(Modality::Image)?;
                 batch_of_pictures(vec![pixels], transform.side).map(|batch| inference.embed_images(&batch))
+            }
+            Media::Recording(recording) if recording.duration_s > max_s => {
+                run.require(Modality::Audio)?;
+                Some(vec![embed_recording(inference, path, &pipeline, max_s).map_err(unusable)?])
             }
             Media::Recording(recording) => {
                 run.require(Modality::Audio)?;
