@@ -16,6 +16,10 @@ pub struct HostBatch {
     pub image: Option<ImageBatch>,
     /// Log-mel spectrograms.
     pub audio: Option<AudioBatch>,
+    /// Questions about pictures of the batch.
+    pub image_questions: Option<QuestionBatch>,
+    /// Questions about sounds of the batch, a row's first.
+    pub audio_questions: Option<QuestionBatch>,
     /// How the pictures were blended with one another, by their places in `image`; `None` where they were not.
     pub mixup: Option<Mixup>,
 }
@@ -31,6 +35,15 @@ pub struct TextBatch {
     pub lengths: Vec<usize>,
     /// Width of a row.
     pub n_tokens: usize,
+}
+
+/// Questions with the answers to them, the same rows in both.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QuestionBatch {
+    /// What is asked.
+    pub questions: TextBatch,
+    /// What is to be answered.
+    pub answers: TextBatch,
 }
 
 /// Pictures of one size.

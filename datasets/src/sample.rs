@@ -22,8 +22,44 @@ pub struct Sample {
     pub audio: Option<Media>,
     /// Captions or transcripts; the first is the one that a model learns to write.
     pub texts: Vec<String>,
+    /// What may be asked about its picture or its sound.
+    pub questions: Vec<Question>,
     /// Whatever else is known: speaker, style, language. Evaluations select and slice by these.
     pub tags: BTreeMap<String, String>,
+}
+
+/// A question about a picture or a sound.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The words that it is asked in.
+    pub question: String,
+    /// What people answered, one each; several may say the same.
+    #[serde(default)]
+    pub answers: Vec<String>,
+}
+
+impl Question {
+    /// Takes out answers without a word, and spaces around others; whether a question with an answer is left.
+    pub(crate) fn tidied(&mut self) -> bool {
+        for text in self.texts_mut() {
+            let trimmed = text.trim();
+            if trimmed.len() < text.len() {
+                *text = trimmed.to_owned();
+            }
+        }
+        self.answers.retain(|answer| !answer.is_empty());
+        !self.question.is_empty() && !self.answers.is_empty()
+    }
+
+    /// The question, then its answers.
+    pub fn texts(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.question).chain(&self.answers)
+    }
+
+    /// The same, to be changed.
+    pub fn texts_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        std::iter::once(&mut self.question).chain(&mut self.answers)
+    }
 }
 
 /// An encoded picture or sound.

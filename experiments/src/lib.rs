@@ -10,6 +10,7 @@ pub mod evaluate;
 mod interrupt;
 mod machine;
 mod plan;
+pub mod probe;
 pub mod progress;
 mod published;
 pub mod report;

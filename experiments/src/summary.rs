@@ -9,11 +9,12 @@ use triptych_datasets::image::{decode, encode_png};
 use triptych_datasets::shard::Corpus;
 
 use crate::configuration::{ExperimentConfig, Resolved};
-use crate::evaluate::{Item, Predictions, ScoreRow};
+use crate::evaluate::{ClassificationPrediction, Item, Predictions, ScoreRow, confusions};
 use crate::machine;
+use crate::probe::Probes;
 use crate::report::{
-    CaptionItem, Fact, Gallery, LedgerRow, Media, NextStep, ReportInputs, RunFacts, SearchExample,
-    SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+    AnswerItem, CaptionItem, ClassTable, Fact, Gallery, ItemScore, LedgerRow, Media, NextStep, ReportInputs,
+    RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem, TriedStrength,
 };
 use crate::run::{TrainError, read_metrics};
 use crate::workflow::Stages;
@@ -26,11 +27,13 @@ pub(crate) fn inputs(
     resolved: &Resolved<ExperimentConfig>,
     run: &Path,
     corpus: &Corpus,
-    scores: Vec<ScoreRow>,
+    mut scores: Vec<ScoreRow>,
     n_parameters: usize,
 ) -> Result<ReportInputs, TrainError> {
     let config = &resolved.value;
     let predictions = Predictions::read(run)?;
+    let probes = Probes::read(run)?;
+    scores.extend(probes.0.iter().flat_map(|probe| probe.scores.iter().cloned()));
     let album = Album::new(corpus);
     let stages = Stages::read(run);
     let metrics = read_metrics(&run.join("metrics.jsonl")).unwrap_or_default();
@@ -73,7 +76,9 @@ pub(crate) fn inputs(
         config_toml: resolved.toml.clone(),
         losses,
         progress,
+        classes: classes(&predictions, &probes),
         captions: captions(&predictions, &album, config.evaluate.gallery)?,
+        answers: answers(&predictions, &album, config.evaluate.gallery)?,
         transcripts: transcripts(&predictions, &album, config.evaluate.gallery)?,
         searches: searches(&predictions, &album)?,
         scores,
@@ -132,6 +137,11 @@ fn next_steps(config: &ExperimentConfig, run: &Path) -> Vec<NextStep> {
     [
         (has_images, format!("triptych search {run} 'a red fruit'"), "finds pictures by your own words"),
         (has_images, format!("triptych caption {run} PICTURE.png"), "says what a picture shows"),
+        (
+            !config.answered().is_empty(),
+            format!("triptych answer {run} FILE 'what is it?'"),
+            "answers your own questions",
+        ),
         (has_sounds, format!("triptych transcribe {run} SPEECH.wav"), "writes down what a recording says"),
         (
             true,
@@ -236,6 +246,42 @@ impl<'a> Album<'a> {
     }
 }
 
+/// What was told apart by names, then by probes.
+fn classes(predictions: &Predictions, probes: &Probes) -> Vec<ClassTable> {
+    let table = |task: &str, told: &ClassificationPrediction, remark: String| ClassTable {
+        task: task.to_owned(),
+        holdout: told.holdout.clone(),
+        query: told.query.clone(),
+        target: told.label.strip_prefix("tag:").unwrap_or(&told.label).to_owned(),
+        remark,
+        classes: told.classes.clone(),
+        confusions: confusions(&told.samples),
+        strengths: Vec::new(),
+    };
+    let named = predictions.classifications.iter().map(|told| {
+        let phrases = told.templates.join(" / ");
+        table("zero-shot", told, format!("{} classes, by the phrases {phrases}", told.classes.len()))
+    });
+    let probed = probes.0.iter().flat_map(|probe| {
+        probe.tests.iter().enumerate().map(move |(place, told)| {
+            let mut table = table("probe", told, probe.remark());
+            // they are the same for all tests of a probe
+            let tried = probe.validation.iter().flat_map(|validation| &validation.tried);
+            table.strengths = tried
+                .filter(|_| place == 0)
+                .map(|tried| TriedStrength {
+                    c: tried.c,
+                    accuracy: tried.accuracy,
+                    loss: tried.loss,
+                    is_chosen: tried.c == probe.c,
+                })
+                .collect();
+            table
+        })
+    });
+    named.chain(probed).collect()
+}
+
 /// At most `n` right and `n` wrong ones of every hold-out, evenly over the list.
 fn spread<'a, T>(items: &'a [T], holdout: fn(&T) -> &str, is_right: fn(&T) -> bool, n: usize) -> Vec<&'a T> {
     let mut classes = BTreeMap::<(&str, bool), Vec<&T>>::new();
@@ -268,6 +314,37 @@ fn captions(
         });
     }
     Ok(Gallery { items, total: predictions.captions.len() })
+}
+
+fn answers(
+    predictions: &Predictions,
+    album: &Album<'_>,
+    n: usize,
+) -> Result<Gallery<AnswerItem>, TrainError> {
+    let chosen = spread(&predictions.answers, |answer| &answer.holdout, |answer| answer.exact, n);
+    let mut items = Vec::with_capacity(chosen.len());
+    for answer in chosen {
+        let (image, audio) = match &answer.about {
+            Item::Image(id) => (album.png(id)?, None),
+            Item::Speech(id) => (None, album.wav(id)?),
+            Item::Text(_) => (None, None),
+        };
+        let mut counts = BTreeMap::<&str, usize>::new();
+        answer.references.iter().for_each(|reference| *counts.entry(reference).or_default() += 1);
+        let mut references = counts.into_iter().map(|(answer, n)| (answer.to_owned(), n)).collect::<Vec<_>>();
+        references.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        items.push(AnswerItem {
+            image,
+            audio,
+            question: answer.question.clone(),
+            hypothesis: answer.hypothesis.clone(),
+            references,
+            holdout: answer.holdout.clone(),
+            correct: answer.exact,
+            score: answer.accuracy.map(|share| ItemScore { name: "VQA".to_owned(), value: 100.0 * share }),
+        });
+    }
+    Ok(Gallery { items, total: predictions.answers.len() })
 }
 
 fn transcripts(

@@ -6,14 +6,18 @@ use std::time::Instant;
 
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
-use triptych_tasks::heads::pair::Pair;
+use triptych_datasets::loader::Selection;
+use triptych_datasets::sample::Split;
+use triptych_encoders::{Modality, TokenSequence};
 use triptych_tasks::model::Model;
+use triptych_tasks::objectives;
 
 use crate::configuration::{ExperimentConfig, Resolved};
 use crate::device::DeviceChoice;
 use crate::diagnostic::Interrupted;
 use crate::evaluate::{
-    Inference, Judge, Perceptions, Predictions, ScoreRow, classify, measure, members, write_scores,
+    Inference, InferenceError, Judge, Perceptions, Predictions, ScoreRow, answer_all, asked, classify,
+    measure, members, write_scores,
 };
 use crate::interrupt::{self, this_command};
 use crate::plan::{largest_sample, parameters};
@@ -82,6 +86,7 @@ pub(crate) fn train(
     let mut stages = Stages::read(out);
     stages.device = work.device.to_string();
     let data = prepare(config, &folder, work, &mut stages)?;
+    check_questions(config, &data)?;
     let found = checkpoint::latest(&folder.checkpoints()).map_err(TrainError::from)?;
     let autodiff = device.clone().autodiff();
     let model = data.model(config, &autodiff)?;
@@ -91,8 +96,8 @@ pub(crate) fn train(
         None => start_training(model, config, &data, &folder, work, &autodiff)?,
     };
     let teacher = teacher::open(config, &data.tokenizer, &device)?;
-    let mut trainer =
-        Trainer::new(config, resolved.fingerprint(), model, teacher, data.token_ids(), &autodiff)?;
+    let tokens = (data.token_ids(), data.tokenizer.words());
+    let mut trainer = Trainer::new(config, resolved.fingerprint(), model, teacher, tokens, &autodiff)?;
     if let Some(found) = found {
         trainer = trainer.resume(found)?;
     }
@@ -147,6 +152,19 @@ fn start_training(
         started.iter().for_each(|started| eprintln!("start: {}", started.summary()));
     }
     Ok(model)
+}
+
+/// An objective that learns from questions needs some.
+fn check_questions(config: &ExperimentConfig, data: &Data) -> Result<(), TrainError> {
+    let used = config.objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
+    for (name, modality) in used.filter_map(|(name, _)| Some((name, objectives::find(name)?.asks()?))) {
+        let training = Selection::of_split(Split::Train);
+        if asked(&data.corpus, Some(&training), modality).is_empty() {
+            let corpus = data.corpus.dir().to_owned();
+            return Err(TrainError::NoQuestions { objective: name.clone(), corpus });
+        }
+    }
+    Ok(())
 }
 
 /// A trained run with its folder locked.
@@ -211,8 +229,20 @@ pub(crate) fn evaluate(
     let started = Instant::now();
     let corpus = trained.data.corpus.clone();
     let (mut images, mut sounds) = (BTreeSet::new(), BTreeSet::new());
+    let (mut asked_images, mut asked_sounds) = (BTreeSet::new(), BTreeSet::new());
+    let answered = config.answered();
     for holdout in &config.evaluate.holdouts {
-        let (some_images, some_sounds) = members(&corpus, holdout);
+        let (mut some_images, mut some_sounds) = members(&corpus, holdout);
+        for (modality, selection, some, all) in [
+            (Modality::Image, &holdout.images, &mut some_images, &mut asked_images),
+            (Modality::Audio, &holdout.sounds, &mut some_sounds, &mut asked_sounds),
+        ] {
+            if answered.contains(&modality) {
+                let asked = asked(&corpus, selection.as_ref(), modality);
+                some.extend_from_slice(&asked);
+                all.extend(asked);
+            }
+        }
         if some_images.is_empty() && some_sounds.is_empty() {
             return Err(TrainError::EmptyHoldout { name: holdout.name.clone() });
         }
@@ -226,10 +256,7 @@ pub(crate) fn evaluate(
         config.data.max_text_tokens,
         &trained.device,
     );
-    let mut judge = (config.evaluate.rerank > 0).then(|| {
-        let is_learned = |pair: &Pair| config.objectives.contains_key(&format!("matching_{}", pair.name()));
-        Judge::new(&trained.model, Pair::ALL.into_iter().filter(is_learned).collect())
-    });
+    let mut judge = (config.evaluate.rerank > 0).then(|| Judge::new(&trained.model, config.judged()));
     let ids =
         |entries: &[usize]| entries.iter().map(|&idx| corpus.entries()[idx].id.clone()).collect::<Vec<_>>();
     if let Some(judge) = &mut judge {
@@ -242,8 +269,17 @@ pub(crate) fn evaluate(
     let total = (images.len() + sounds.len()) as u64;
     let mut progress = Progress::new("evaluating", total, "samples", work.is_quiet);
     let mut done = 0;
-    let mut perceptions =
-        Perceptions { images: BTreeMap::new(), sounds: BTreeMap::new(), texts: BTreeMap::new() };
+    let mut perceptions = Perceptions::default();
+    let answers = |entries: &[usize], asked: &BTreeSet<usize>, encode: &dyn Fn() -> TokenSequence| {
+        let rows = (0..entries.len()).filter(|&row| asked.contains(&entries[row])).collect::<Vec<_>>();
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let of_rows = rows.iter().map(|&row| &corpus.entries()[entries[row]]).collect::<Vec<_>>();
+        let encoded = inference.rows_of(&encode(), &rows);
+        let given = answer_all(&inference, &encoded, &of_rows, config.evaluate.batch_size)?;
+        Ok::<_, InferenceError>(rows.iter().map(|&row| entries[row]).zip(given).collect())
+    };
     for batch in trained.data.evaluation(config, images.into_iter().collect())? {
         let batch = batch?;
         done += batch.entries.len() as u64;
@@ -251,6 +287,8 @@ pub(crate) fn evaluate(
             judge.keep(ids(&batch.entries), &inference.see(&batch.batch));
         }
         perceptions.images.extend(batch.entries.iter().copied().zip(inference.images(&batch.batch)?));
+        let encode = || inference.see(&batch.batch);
+        perceptions.image_answers.extend(answers(&batch.entries, &asked_images, &encode)?);
         progress.set(done, "pictures");
     }
     for batch in trained.data.evaluation(config, sounds.into_iter().collect())? {
@@ -260,6 +298,8 @@ pub(crate) fn evaluate(
             judge.keep(ids(&batch.entries), &inference.hear(&batch.batch).encoded);
         }
         perceptions.sounds.extend(batch.entries.iter().copied().zip(inference.sounds(&batch.batch)?));
+        let encode = || inference.hear(&batch.batch).encoded;
+        perceptions.sound_answers.extend(answers(&batch.entries, &asked_sounds, &encode)?);
         progress.set(done, "sounds");
     }
     let entries = corpus.entries().iter().filter(|entry| !entry.texts.is_empty());

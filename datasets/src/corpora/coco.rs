@@ -4,6 +4,9 @@
 //! one such JSON file. `--set images=FOLDER` says where the pictures lie, `--set karpathy=FILE` takes Karpathy's
 //! splits. Without them a document called `captions_val...` is for validation and any other for training.
 //!
+//! Where the questions and annotations of VQA lie beside the captions, or in a folder `vqa`, each picture takes its questions
+//! with it (`v2_OpenEnded_mscoco_train2014_questions.json`, `v2_mscoco_train2014_annotations.json`).
+//!
 //! The captions of a document are held in memory, some 150 bytes each; the pictures are not.
 
 use std::collections::HashMap;
@@ -19,6 +22,7 @@ use super::intake::source::{extension, folder_of, without_extension};
 use super::intake::split::split_of_name;
 use super::intake::{Failure, Format, Place, RawItems, RawMedia, RawSample, Source, failed, parse_options};
 use super::karpathy::Karpathy;
+use super::vqa::Vqa;
 use crate::sample::Split;
 
 /// The format.
@@ -56,16 +60,16 @@ impl Format for Coco {
     }
 
     fn about(&self) -> &'static str {
-        "COCO captions: annotations/captions_*.json and its pictures; `--set karpathy=FILE` for Karpathy's splits"
+        "COCO captions: annotations/captions_*.json and its pictures, with VQA's questions; `--set karpathy=FILE` for his splits"
     }
 
     fn read<'a>(&self, source: &'a Source, options: &Value) -> Result<RawItems<'a>, ImportError> {
         let Options { images, karpathy } = parse_options("coco", options)?;
         let karpathy = karpathy.map(|path| Karpathy::read(&path)).transpose()?.map(Arc::new);
+        let below = if source.has_folder("annotations") { "annotations" } else { "" };
         let documents = match source.named_file() {
             Some(file) => vec![file.to_owned()],
             None => {
-                let below = if source.has_folder("annotations") { "annotations" } else { "" };
                 let is_captions = |path: &String| {
                     path[folder_of(path).len()..].starts_with("captions") && extension(path) == "json"
                 };
@@ -78,7 +82,7 @@ impl Format for Coco {
             );
         }
         Ok(Box::new(documents.into_iter().flat_map(move |file| {
-            match read_document(source, &file, images.as_deref(), karpathy.clone()) {
+            match read_document(source, &file, below, images.as_deref(), karpathy.clone()) {
                 Ok(items) => items,
                 Err(reason) => failed(Failure::at(Place::file(file), reason)),
             }
@@ -89,6 +93,7 @@ impl Format for Coco {
 fn read_document<'a>(
     source: &'a Source,
     file: &str,
+    below: &str,
     folder: Option<&str>,
     karpathy: Option<Arc<Karpathy>>,
 ) -> Result<RawItems<'a>, String> {
@@ -106,6 +111,8 @@ fn read_document<'a>(
             }
         }
     }
+    let mut vqa = Vqa::find(source, below, part_of(file));
+    failures.append(&mut vqa.failures);
     let split = split_of_document(file);
     let file = file.to_owned();
     let folder = folder.map(|folder| format!("{}/", folder.trim_end_matches('/')));
@@ -121,8 +128,9 @@ fn read_document<'a>(
             None => split,
         });
         raw.texts = captions.remove(&image.id).unwrap_or_default();
+        raw.questions = vqa.take(image.id);
         raw.tag("coco_id", &image.id.to_string());
-        if raw.texts.is_empty() {
+        if raw.texts.is_empty() && raw.questions.is_empty() {
             return Err(Failure::of(
                 image.file_name,
                 place,
@@ -141,13 +149,18 @@ fn split_of_document(file: &str) -> Split {
     base.split(|c: char| !c.is_ascii_alphabetic()).find_map(split_of_name).unwrap_or(Split::Train)
 }
 
+/// `val2014` for `annotations/captions_val2014.json`.
+fn part_of(document: &str) -> &str {
+    let base = without_extension(&document[folder_of(document).len()..]);
+    base.rsplit('_').next().unwrap_or(base)
+}
+
 /// Where a picture lies: in the folder that was named, or as the document says, or in the folder of the document's year.
 fn picture_path(source: &Source, document: &str, folder: Option<&str>, file_name: &str) -> String {
     if let Some(folder) = folder {
         return format!("{folder}{file_name}");
     }
-    let base = without_extension(&document[folder_of(document).len()..]);
-    let part = base.rsplit('_').next().unwrap_or(base);
+    let part = part_of(document);
     let places = [
         format!("{part}/{file_name}"),
         format!("images/{part}/{file_name}"),

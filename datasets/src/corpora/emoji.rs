@@ -283,6 +283,7 @@ fn concept_sample(concept: &Concept, maker: &str, is_held_out: bool, source: Str
         image: None,
         audio: None,
         texts: concept.captions.clone(),
+        questions: Vec::new(),
         tags: tags.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
     }
 }

@@ -3,8 +3,9 @@
 //! Captions come from one of these, the first that there is:
 //! - `metadata.jsonl`, `metadata.csv`, `captions.jsonl` or `captions.csv` in any folder, as Hugging Face's `imagefolder` has
 //!   it: a row a picture, its path below that folder in `file_name` (or `image`, `file`, `filename`, `path`), captions in
-//!   `text` (or `caption`, `captions`, `texts`, `sentence`, `description`); every other column becomes a tag. Several
-//!   rows in sequence about one picture give it several captions.
+//!   `text` (or `caption`, `captions`, `texts`, `sentence`, `description`), a question in `question` with `answer` or
+//!   `answers` (of which JSON lines may have a list); every other column becomes a tag. Several rows in sequence about one
+//!   picture give it several captions and questions.
 //! - `NAME.txt` beside `NAME.jpg`: a caption a line. A picture without one has no caption.
 //!
 //! A folder called `train`, `val` or `test` on the way to the picture is its split; without rows the folder that it lies in becomes the tag `folder`.
@@ -21,6 +22,7 @@ use super::intake::split::{split_of_folder, split_of_name};
 use super::intake::table::{Dialect, Table};
 use super::intake::{Failure, Format, Place, RawItems, RawMedia, RawSample, Source, failed, parse_options};
 use super::manifest::scalar;
+use crate::sample::Question;
 
 /// What counts as a picture among the files of a folder.
 pub(super) const IMAGE_ENDINGS: [&str; 10] =
@@ -28,6 +30,8 @@ pub(super) const IMAGE_ENDINGS: [&str; 10] =
 const TABLE_NAMES: [&str; 4] = ["metadata.jsonl", "metadata.csv", "captions.jsonl", "captions.csv"];
 const FILE_COLUMNS: [&str; 5] = ["file_name", "image", "file", "filename", "path"];
 const TEXT_COLUMNS: [&str; 6] = ["text", "caption", "captions", "texts", "sentence", "description"];
+const QUESTION_COLUMN: &str = "question";
+const ANSWER_COLUMNS: [&str; 2] = ["answer", "answers"];
 const MAX_ROW_BYTES: u64 = 16 << 20;
 /// A longer text file beside a picture is no caption.
 const MAX_CAPTION_BYTES: u64 = 1 << 20;
@@ -99,6 +103,7 @@ struct Caption {
     place: Place,
     file: String,
     texts: Vec<String>,
+    question: Option<Question>,
     tags: Vec<(String, String)>,
 }
 
@@ -140,7 +145,8 @@ fn caption(place: Place, fields: serde_json::Map<String, Value>) -> Result<Capti
     let Some(file) = file.filter(|file| !file.is_empty()).map(str::to_owned) else {
         return Err(Failure::at(place, format!("expected a path in {}", FILE_COLUMNS.join(" or "))));
     };
-    let mut row = Caption { place, file, texts: Vec::new(), tags: Vec::new() };
+    let question = question(&fields).map_err(|reason| Failure::of(&file, place.clone(), reason))?;
+    let mut row = Caption { place, file, texts: Vec::new(), question, tags: Vec::new() };
     for (key, value) in fields {
         match value {
             Value::Array(list) if TEXT_COLUMNS.contains(&key.as_str()) => {
@@ -148,10 +154,31 @@ fn caption(place: Place, fields: serde_json::Map<String, Value>) -> Result<Capti
             }
             Value::String(text) if TEXT_COLUMNS.contains(&key.as_str()) => row.texts.push(text),
             _ if FILE_COLUMNS.contains(&key.as_str()) => {}
+            _ if key == QUESTION_COLUMN
+                || ANSWER_COLUMNS.contains(&key.as_str()) && row.question.is_some() => {}
             value => row.tags.extend(scalar(&value).map(|text| (key, text))),
         }
     }
     Ok(row)
+}
+
+/// What a row asks; answers alone may be anything.
+fn question(fields: &serde_json::Map<String, Value>) -> Result<Option<Question>, String> {
+    let asked = fields.get(QUESTION_COLUMN).and_then(Value::as_str).filter(|asked| !asked.trim().is_empty());
+    let Some(asked) = asked else { return Ok(None) };
+    let mut question = Question { question: asked.to_owned(), answers: Vec::new() };
+    for value in ANSWER_COLUMNS.iter().filter_map(|column| fields.get(*column)) {
+        match value {
+            Value::Array(list) => question.answers.extend(list.iter().filter_map(scalar)),
+            value => question.answers.extend(scalar(value)),
+        }
+    }
+    match question.tidied() {
+        true => Ok(Some(question)),
+        false => {
+            Err(format!("expected an answer to the question {asked:?} in {}", ANSWER_COLUMNS.join(" or ")))
+        }
+    }
 }
 
 /// Rows in sequence about one picture as one sample.
@@ -164,12 +191,13 @@ struct Grouped<'a> {
 }
 
 impl Grouped<'_> {
-    fn sample(&self, first: Caption, rest: Vec<String>) -> RawSample {
+    fn sample(&self, first: Caption, rest: Vec<String>, questions: Vec<Question>) -> RawSample {
         let file = format!("{}{}", self.folder, first.file.trim_start_matches("./"));
         let mut raw = RawSample::new(without_extension(&file), first.place);
         raw.split = split_of_folder(folder_of(&file));
         raw.texts = first.texts;
         raw.texts.extend(rest);
+        raw.questions = questions;
         for (key, value) in first.tags {
             match (key.as_str(), split_of_name(&value)) {
                 ("split", Some(split)) => raw.split = Some(split),
@@ -189,7 +217,7 @@ impl Iterator for Grouped<'_> {
         if let Some(failure) = self.waiting.pop_front() {
             return Some(Err(failure));
         }
-        let first = match self.next.take() {
+        let mut first = match self.next.take() {
             Some(row) => row,
             None => match self.rows.next()? {
                 Ok(row) => row,
@@ -197,9 +225,13 @@ impl Iterator for Grouped<'_> {
             },
         };
         let mut texts = Vec::new();
+        let mut questions = Vec::from_iter(first.question.take());
         loop {
             match self.rows.next() {
-                Some(Ok(row)) if row.file == first.file => texts.extend(row.texts),
+                Some(Ok(row)) if row.file == first.file => {
+                    texts.extend(row.texts);
+                    questions.extend(row.question);
+                }
                 Some(Ok(row)) => {
                     self.next = Some(row);
                     break;
@@ -211,6 +243,6 @@ impl Iterator for Grouped<'_> {
                 None => break,
             }
         }
-        Some(Ok(self.sample(first, texts)))
+        Some(Ok(self.sample(first, texts, questions)))
     }
 }

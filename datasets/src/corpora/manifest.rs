@@ -9,6 +9,8 @@
 //! | `image`, `audio` | path of a picture, of a sound |
 //! | `start_s`, `end_s` | the part of the sound that is meant, in seconds; it is cut out and stored as WAV |
 //! | `text`, `texts` | a caption or transcript, or several; the first is the one that a model learns to write |
+//! | `question`, `answer` or `answers` | a question about the picture or the sound, and what people answered, one each |
+//! | `questions` | several: a list of objects with `question` and `answer` or `answers` |
 //! | `speaker`, `language` | become tags of that name |
 //! | `split` | `train`, `validation` or `test` (`val`, `dev` and the like too) |
 //! | `group` | what it means: samples of one group stay in one split, and one's picture goes with another's sound |
@@ -23,16 +25,34 @@ use super::ImportError;
 use super::intake::lines::Lines;
 use super::intake::split::split_of_name;
 use super::intake::{Failure, Format, Place, RawItems, RawMedia, RawSample, Source, parse_options};
+use crate::sample::Question;
 
 /// The JSON schema of a line.
 pub const SCHEMA: &str = include_str!("manifest.schema.json");
 
 const FILE_NAMES: [&str; 3] = ["manifest.jsonl", "manifest.jsonl.gz", "manifest.jsonl.zst"];
 const MAX_LINE_BYTES: u64 = 16 << 20;
-const KEYS: [&str; 13] = [
-    "id", "image", "audio", "text", "texts", "start_s", "end_s", "speaker", "language", "split", "group",
-    "tags", "$schema",
+const KEYS: [&str; 17] = [
+    "id",
+    "image",
+    "audio",
+    "text",
+    "texts",
+    "question",
+    "answer",
+    "answers",
+    "questions",
+    "start_s",
+    "end_s",
+    "speaker",
+    "language",
+    "split",
+    "group",
+    "tags",
+    "$schema",
 ];
+
+const QUESTION_KEYS: [&str; 3] = ["question", "answer", "answers"];
 
 /// The format.
 pub(super) struct Manifest;
@@ -103,7 +123,8 @@ fn sample(place: Place, line: &str, unknown_keys: UnknownKeys) -> Result<RawSamp
     raw.image = fields.text("image")?.map(RawMedia::File);
     raw.audio = fields.text("audio")?.map(RawMedia::File);
     raw.texts.extend(fields.text("text")?);
-    raw.texts.extend(fields.texts()?);
+    raw.texts.extend(fields.texts("texts")?);
+    raw.questions = fields.questions()?;
     raw.group = fields.text("group")?;
     if let Some(name) = fields.text("split")? {
         let split = split_of_name(&name);
@@ -123,7 +144,7 @@ fn sample(place: Place, line: &str, unknown_keys: UnknownKeys) -> Result<RawSamp
     for (key, value) in fields.fields.iter().filter(|(key, _)| !KEYS.contains(&key.as_str())) {
         match (unknown_keys, scalar(value)) {
             (UnknownKeys::Refuse, _) => {
-                return Err(fail(format!("unknown key `{key}`, expected some of {}", KEYS[..12].join(", "))));
+                return Err(fail(format!("unknown key `{key}`, expected some of {}", KEYS[..16].join(", "))));
             }
             (UnknownKeys::Tag, Some(value)) => raw.tag(key, &value),
             (UnknownKeys::Tag | UnknownKeys::Ignore, _) => {}
@@ -150,23 +171,67 @@ impl Fields<'_> {
         match self.get(key) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.clone())),
-            // speakers and groups are often numbered
-            Some(Value::Number(number)) if matches!(key, "speaker" | "group") => Ok(Some(number.to_string())),
+            // speakers and groups are often numbered, and how many there are is often asked
+            Some(Value::Number(number)) if matches!(key, "speaker" | "group" | "answer") => {
+                Ok(Some(number.to_string()))
+            }
             Some(other) => Err(wrong(self.place, key, "a text", other)),
         }
     }
 
-    fn texts(&self) -> Result<Vec<String>, Failure> {
-        let list = match self.get("texts") {
+    fn texts(&self, key: &str) -> Result<Vec<String>, Failure> {
+        let list = match self.get(key) {
             None => return Ok(Vec::new()),
             Some(Value::Array(list)) => list,
-            Some(other) => return Err(wrong(self.place, "texts", "a list of texts", other)),
+            Some(other) => return Err(wrong(self.place, key, "a list of texts", other)),
         };
         let text = |value: &Value| match value {
             Value::String(text) => Ok(text.clone()),
-            other => Err(wrong(self.place, "texts", "a list of texts", other)),
+            // how many there are is often what is asked
+            Value::Number(number) if key == "answers" => Ok(number.to_string()),
+            other => Err(wrong(self.place, key, "a list of texts", other)),
         };
         list.iter().map(text).collect()
+    }
+
+    /// The question of the line itself, then those of its list.
+    fn questions(&self) -> Result<Vec<Question>, Failure> {
+        let mut questions = Vec::from_iter(self.question("")?);
+        let list = match self.get("questions") {
+            None => return Ok(questions),
+            Some(Value::Array(list)) => list,
+            Some(other) => return Err(wrong(self.place, "questions", "a list of objects", other)),
+        };
+        for (idx, value) in list.iter().enumerate() {
+            let name = format!("questions[{idx}]");
+            let Value::Object(fields) = value else {
+                return Err(wrong(self.place, &name, "an object", value));
+            };
+            if let Some(key) = fields.keys().find(|key| !QUESTION_KEYS.contains(&key.as_str())) {
+                let reason = format!("`{name}`: unknown key `{key}`, expected {}", QUESTION_KEYS.join(", "));
+                return Err(Failure::at(self.place.clone(), reason));
+            }
+            let asked = Fields { fields, place: self.place }.question(&format!("{name}."))?;
+            questions.push(asked.ok_or_else(|| {
+                Failure::at(self.place.clone(), format!("`{name}`: expected a question, got none"))
+            })?);
+        }
+        Ok(questions)
+    }
+
+    /// `question` with `answer` or `answers`; `name` leads to them, in messages.
+    fn question(&self, name: &str) -> Result<Option<Question>, Failure> {
+        let mut answers = Vec::from_iter(self.text("answer")?);
+        answers.extend(self.texts("answers")?);
+        let fail = |reason: String| Err(Failure::at(self.place.clone(), reason));
+        match self.text("question")? {
+            Some(_) if answers.is_empty() => {
+                fail(format!("`{name}question`: expected an `answer` or `answers` to it, got none"))
+            }
+            Some(question) => Ok(Some(Question { question, answers })),
+            None if answers.is_empty() => Ok(None),
+            None => fail(format!("`{name}answers`: expected the `question` that they answer, got none")),
+        }
     }
 
     fn number(&self, key: &str) -> Result<Option<f64>, Failure> {

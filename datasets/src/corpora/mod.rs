@@ -20,6 +20,7 @@ mod manifest;
 mod parquet;
 mod text;
 mod tuxpaint;
+mod vqa;
 mod webdataset;
 
 use std::path::Path;

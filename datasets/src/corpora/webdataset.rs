@@ -128,6 +128,7 @@ fn read_json(raw: &mut RawSample, bytes: &[u8]) -> Result<(), Failure> {
         raw.group = Some(record.group);
         raw.split = Some(record.split);
         raw.texts = record.texts;
+        raw.questions = record.questions;
         raw.tags = record.tags;
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Rows to batches. A row's values never depend on its neighbours, only the width of its padding does.
 
 use crate::audio::Frames;
-use crate::batch::{AudioBatch, ImageBatch, TextBatch};
+use crate::batch::{AudioBatch, ImageBatch, QuestionBatch, TextBatch};
 use crate::text::PAD;
 
 /// Stems halve the frames up to twice.
@@ -22,6 +22,16 @@ pub fn text_batch(rows: &[Option<Vec<u32>>]) -> Option<TextBatch> {
         batch.ids.resize(batch.rows.len() * n_tokens, PAD);
     }
     Some(batch)
+}
+
+/// Questions and their answers in tokens to a batch; `None` rows are absent.
+///
+/// # Shapes
+/// As of [`text_batch`], questions and answers each.
+pub fn question_batch(rows: Vec<Option<[Vec<u32>; 2]>>) -> Option<QuestionBatch> {
+    let pairs = rows.into_iter().map(|row| row.map(|[question, answer]| (question, answer)).unzip());
+    let (questions, answers) = pairs.unzip::<_, _, Vec<_>, Vec<_>>();
+    Some(QuestionBatch { questions: text_batch(&questions)?, answers: text_batch(&answers)? })
 }
 
 /// Normalised pictures of one side to a batch; `None` rows are absent.

@@ -78,6 +78,9 @@ fn plain_batch(fetcher: &Fetcher, entries: Vec<usize>) -> Result<EvalBatch, BadS
         text: text_batch(&texts),
         image: image_batch(&images, fetcher.image_side()),
         audio: audio_batch(&sounds),
+        // how a model answers is measured question by question
+        image_questions: None,
+        audio_questions: None,
         mixup: None,
     };
     Ok(EvalBatch { entries, batch })

@@ -21,7 +21,7 @@ mod workers;
 
 use std::path::PathBuf;
 
-pub use collate::{audio_batch, image_batch, text_batch};
+pub use collate::{audio_batch, image_batch, question_batch, text_batch};
 pub use config::{Fill, LengthOf, LoaderConfig, OnBad, Selection, Stream, TextChoice, TextOptions};
 pub use evaluate::{EvalBatch, EvalLoader};
 pub use fetch::BadSample;

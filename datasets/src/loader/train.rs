@@ -8,8 +8,10 @@ use super::fetch::Fetcher;
 use super::plan::{Group, Plan, Row};
 use super::workers::OrderedWorkers;
 use super::{
-    BadSample, LoaderConfig, LoaderError, LoaderPosition, OnBad, TextChoice, image_batch, text_batch,
+    BadSample, LoaderConfig, LoaderError, LoaderPosition, OnBad, TextChoice, image_batch, question_batch,
+    text_batch,
 };
+use crate::audio::Frames;
 use crate::batch::{HostBatch, ImageBatch};
 use crate::mixup::Mixup;
 use crate::shard::Corpus;
@@ -19,7 +21,7 @@ use crate::text::Tokenizer;
 ///
 /// An epoch is a permutation of the groups, cut into full batches; what is left over at its end waits for the next
 /// permutation. Streams that are mixed by weight have epochs of their own. For each group of a batch one of its pictures and some of its sounds are drawn, each changed at
-/// random. Batch `k` is a pure function of the corpus, the configuration and `k`: neither the number of threads nor
+/// random. Of the questions about these and of the answers to each, one is drawn too. Batch `k` is a pure function of the corpus, the configuration and `k`: neither the number of threads nor
 /// where the stream was entered changes it.
 pub struct TrainLoader {
     workers: OrderedWorkers<(HostBatch, Vec<BadSample>)>,
@@ -111,14 +113,18 @@ impl Assembler {
         let entries = self.fetcher.corpus.entries();
         let mut bad = Vec::new();
         let (mut texts, mut images, mut sounds) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut of_images, mut of_sounds) = (Vec::new(), Vec::new());
         for (row, Row { group, epoch }) in rows.iter().copied().enumerate() {
             texts.push(self.fetcher.tokens(self.text(epoch, group)));
             let pictures = self.plan.candidates(epoch, group, &group.images, "which image");
-            images.push(self.first_good(&pictures, &mut bad, |idx| {
+            let picture = self.first_good(&pictures, &mut bad, |idx| {
                 self.fetcher.changed_image(idx, self.plan.draw(epoch, &entries[idx].id, "image"))
-            })?);
+            })?;
+            of_images.push(picture.as_ref().and_then(|(idx, _)| self.question(epoch, *idx)));
+            images.push(picture.map(|(_, pixels)| pixels));
             let clips = self.sounds(epoch, group, &mut bad)?;
-            sounds.extend(clips.into_iter().map(|clip| (row, clip)));
+            of_sounds.push(clips.first().and_then(|(idx, _)| self.question(epoch, *idx)));
+            sounds.extend(clips.into_iter().map(|(_, clip)| (row, clip)));
         }
         let sounds = sounds.iter().map(|(row, clip)| (*row, clip)).collect::<Vec<_>>();
         let mut image = image_batch(&images, self.fetcher.image_side());
@@ -128,6 +134,8 @@ impl Assembler {
             mixup: self.blend(batch_idx, image.as_mut()),
             image,
             audio: sounds_batch(&sounds),
+            image_questions: question_batch(of_images),
+            audio_questions: question_batch(of_sounds),
         };
         Ok((batch, bad))
     }
@@ -152,13 +160,29 @@ impl Assembler {
         texts.get(chosen)
     }
 
-    /// As many sounds of the group as a row has, each another one as long as there are.
+    /// One of the questions about a sample and one of the answers to it, in tokens. The more people gave an answer, the
+    /// likelier it is drawn.
+    fn question(&self, epoch: u64, idx: usize) -> Option<[Vec<u32>; 2]> {
+        let entry = &self.fetcher.corpus.entries()[idx];
+        if entry.questions.is_empty() {
+            return None;
+        }
+        let mut draw = self.plan.draw(epoch, &entry.id, "which question");
+        let asked = &entry.questions[draw.below(entry.questions.len())];
+        if asked.answers.is_empty() {
+            return None;
+        }
+        let answer = &asked.answers[draw.below(asked.answers.len())];
+        Some([self.fetcher.tokens(Some(&asked.question))?, self.fetcher.tokens(Some(answer))?])
+    }
+
+    /// As many sounds of the group as a row has with their samples, each another one as long as there are.
     fn sounds(
         &self,
         epoch: u64,
         group: &Group,
         bad: &mut Vec<BadSample>,
-    ) -> Result<Vec<crate::audio::Frames>, LoaderError> {
+    ) -> Result<Vec<(usize, Frames)>, LoaderError> {
         let mut candidates = self.plan.candidates(epoch, group, &group.audios, "which audio");
         let mut sounds = Vec::with_capacity(self.sounds_per_row);
         for sound_idx in 0..self.sounds_per_row {
@@ -173,16 +197,16 @@ impl Assembler {
         Ok(sounds)
     }
 
-    /// The first candidate that can be used; the bad ones before it are noted, or stop the run.
+    /// The first candidate that can be used, with its number; the bad ones before it are noted, or stop the run.
     fn first_good<T>(
         &self,
         candidates: &[usize],
         bad: &mut Vec<BadSample>,
         fetch: impl Fn(usize) -> Result<Option<T>, BadSample>,
-    ) -> Result<Option<T>, LoaderError> {
+    ) -> Result<Option<(usize, T)>, LoaderError> {
         for idx in candidates {
             match fetch(*idx) {
-                Ok(value) => return Ok(value),
+                Ok(value) => return Ok(value.map(|value| (*idx, value))),
                 Err(sample) if self.on_bad == OnBad::Skip => bad.push(sample),
                 Err(sample) => return Err(sample.into()),
             }

@@ -16,6 +16,7 @@ use super::normalise::is_plain_wav;
 use super::personal::{Personal, Redactor};
 use super::recipe::Objection;
 use super::stage::{Context, Decision, Stage, Tally, as_value, count};
+use crate::sample::Question;
 use crate::{audio, image};
 
 /// What is taken out.
@@ -118,7 +119,8 @@ impl Stage for Anonymise {
         context: &Context<'_>,
         tally: &mut Tally,
     ) -> Result<Option<Fault>, PipelineError> {
-        item.texts.iter_mut().for_each(|text| self.redacted(text, tally));
+        let asked = item.questions.iter_mut().flat_map(Question::texts_mut);
+        item.texts.iter_mut().chain(asked).for_each(|text| self.redacted(text, tally));
         for tag in &self.settings.remove_tags {
             count(tally, "tags removed", u64::from(item.tags.remove(tag).is_some()));
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::PipelineError;
 use super::signature::Signature;
-use crate::sample::{Media, Sample, Split};
+use crate::sample::{Media, Question, Sample, Split};
 use crate::shard::{CorpusWalk, Entry};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,8 @@ pub(crate) struct Item {
     pub group: String,
     pub split: Split,
     pub texts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     pub tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<Picture>,
@@ -103,13 +105,15 @@ impl Item {
             group: entry.group,
             split: entry.split,
             texts: entry.texts,
+            questions: entry.questions,
             tags: entry.tags,
             signature: Signature::default(),
         }
     }
 
     pub(crate) fn n_bytes(&self) -> u64 {
-        let texts: usize = self.texts.iter().map(String::len).sum();
+        let asked = self.questions.iter().flat_map(Question::texts);
+        let texts: usize = self.texts.iter().chain(asked).map(String::len).sum();
         let image = self.image.as_ref().map_or(0, |image| image.blob.n_bytes);
         let audio = self.audio.as_ref().map_or(0, |audio| audio.blob.n_bytes);
         texts as u64 + image + audio
@@ -144,6 +148,7 @@ impl Item {
             image,
             audio,
             texts: self.texts,
+            questions: self.questions,
             tags: self.tags,
         })
     }

@@ -11,6 +11,7 @@ use super::recipe::Objection;
 use super::stage::{Context, Decision, Stage, Tally, as_value, count};
 use crate::audio::{self, RATE_HZ, Waveform};
 use crate::image::{self, CropBox, Pixels};
+use crate::sample::Question;
 
 /// Sounds of any length: the limit was *decode*'s.
 const NO_LIMIT_S: f64 = f64::INFINITY;
@@ -145,6 +146,15 @@ impl Normalise {
             texts.push(normalised);
         }
         item.texts = texts;
+        self.questions(item, tally);
+    }
+
+    /// Answers stay as often as they were given.
+    fn questions(&self, item: &mut Item, tally: &mut Tally) {
+        let n_before = item.questions.len();
+        item.questions.iter_mut().flat_map(Question::texts_mut).for_each(|text| *text = self.text(text));
+        item.questions.retain_mut(Question::tidied);
+        count(tally, "questions without words or answers", (n_before - item.questions.len()) as u64);
     }
 
     fn text(&self, text: &str) -> String {

@@ -9,7 +9,7 @@ use super::item::Item;
 use super::recipe::Objection;
 use super::report::TokenizerReport;
 use super::slice::hash_of;
-use crate::sample::Split;
+use crate::sample::{Question, Split};
 use crate::text::{Tokenizer, TokenizerKind, UNK, normalise};
 
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
@@ -57,11 +57,12 @@ impl TokenizeSettings {
         };
         let (mut n_tokens, mut n_unknown, mut n_characters) = (0u64, 0u64, 0u64);
         for item in items() {
-            for text in item?.texts {
-                let ids = tokenizer.encode(&text);
+            let item = item?;
+            for text in item.texts.iter().chain(item.questions.iter().flat_map(Question::texts)) {
+                let ids = tokenizer.encode(text);
                 n_tokens += ids.len() as u64;
                 n_unknown += ids.iter().filter(|id| **id == UNK).count() as u64;
-                n_characters += normalise(&text).chars().count() as u64;
+                n_characters += normalise(text).chars().count() as u64;
             }
         }
         let report = TokenizerReport {
@@ -88,7 +89,8 @@ impl TokenizeSettings {
             if item.split != Split::Train {
                 continue;
             }
-            for text in item.texts {
+            let asked = item.questions.iter().flat_map(Question::texts).cloned().collect::<Vec<_>>();
+            for text in item.texts.into_iter().chain(asked) {
                 texts.push((hash_of(&["tokenize", &text]), n_seen, text));
                 n_seen += 1;
             }

@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{CorpusError, SeenKeys};
-use crate::sample::{Media, Sample, Split};
+use crate::sample::{Media, Question, Sample, Split};
 
 /// Longer members than this are taken for a broken or hostile header.
 pub(crate) const MAX_MEMBER_BYTES: u64 = 1 << 30;
@@ -22,6 +22,8 @@ pub(crate) struct SampleRecord {
     pub group: String,
     pub split: Split,
     pub texts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     pub tags: BTreeMap<String, String>,
 }
 
@@ -33,6 +35,7 @@ impl SampleRecord {
             group: sample.group.clone(),
             split: sample.split,
             texts: sample.texts.clone(),
+            questions: sample.questions.clone(),
             tags: sample.tags.clone(),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::sample::Split;
+use crate::sample::{Question, Split};
 
 /// A sample as the index knows it: everything but its picture and its sound.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Entry {
     pub split: Split,
     /// Captions or transcripts; the first is the one that a model learns to write.
     pub texts: Vec<String>,
+    /// What may be asked about its picture or its sound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     /// Whatever else is known.
     pub tags: BTreeMap<String, String>,
     /// Which shard, by its place in the index.

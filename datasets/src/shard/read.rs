@@ -132,6 +132,7 @@ impl Corpus {
             image: media(self.image_bytes(idx)?),
             audio: media(self.audio_bytes(idx)?),
             texts: entry.texts.clone(),
+            questions: entry.questions.clone(),
             tags: entry.tags.clone(),
         })
     }

@@ -205,6 +205,7 @@ fn describe_difference(sample: &ArchiveSample, shard_idx: usize, entry: Option<&
     let is_same = record.group == entry.group
         && record.split == entry.split
         && record.texts == entry.texts
+        && record.questions == entry.questions
         && record.tags == entry.tags;
     if !is_same {
         return Some("its .json member and the index differ".into());

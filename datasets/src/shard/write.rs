@@ -128,6 +128,7 @@ impl ShardWriter {
             group: sample.group,
             split: sample.split,
             texts: sample.texts,
+            questions: sample.questions,
             tags: sample.tags,
             shard_idx,
             image,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
+use crate::sample::Question;
 use crate::shard::{Corpus, Entry, Member};
 
 /// What of a sample changed.
@@ -12,6 +13,8 @@ use crate::shard::{Corpus, Entry, Member};
 pub enum Change {
     /// Its texts, or their order.
     Texts,
+    /// What is asked about it, or what is answered.
+    Questions,
     /// Its picture: other bytes, or none where there was one.
     Picture,
     /// Its sound.
@@ -116,10 +119,18 @@ pub fn compare(before: &Corpus, after: &Corpus, n_shown: usize) -> Comparison {
     found
 }
 
+fn asked(entry: &Entry) -> String {
+    let question = |asked: &Question| format!("{} {}", asked.question, asked.answers.join(", "));
+    entry.questions.iter().map(question).collect::<Vec<_>>().join(" / ")
+}
+
 fn changes(before: &Entry, after: &Entry) -> BTreeMap<Change, [String; 2]> {
     let mut changes = BTreeMap::new();
     if before.texts != after.texts {
         changes.insert(Change::Texts, [before.texts.join(" / "), after.texts.join(" / ")]);
+    }
+    if before.questions != after.questions {
+        changes.insert(Change::Questions, [before, after].map(asked));
     }
     for (change, old, new) in
         [(Change::Picture, &before.image, &after.image), (Change::Sound, &before.audio, &after.audio)]

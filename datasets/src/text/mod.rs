@@ -7,7 +7,9 @@ mod published;
 mod tokenizer;
 mod vocabulary;
 mod vocabulary_files;
+mod words;
 
 pub use normalise::normalise;
 pub use published::PublishedTokenizer;
 pub use tokenizer::{BOS, EOS, MASK, N_SPECIALS, PAD, Tokenizer, TokenizerError, TokenizerKind, UNK};
+pub use words::WordBoundaries;

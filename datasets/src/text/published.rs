@@ -6,6 +6,7 @@ use std::path::Path;
 
 use tokenizers::{Tokenizer as Inner, TruncationDirection, TruncationParams, TruncationStrategy};
 
+use super::words::WordBoundaries;
 use super::{TokenizerError, vocabulary};
 
 /// The most that a file may take; the largest vocabulary that we know of takes 33 MB.
@@ -82,6 +83,15 @@ impl PublishedTokenizer {
     /// What a number stands for, as the vocabulary has it.
     pub fn token(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)
+    }
+
+    /// Where words begin and end among its tokens.
+    pub fn words(&self) -> WordBoundaries {
+        let marks = self.inner.get_added_tokens_decoder();
+        let is_mark = |id: u32| marks.get(&id).is_some_and(|token| token.special);
+        let ids = 0..u32::try_from(self.n_tokens).unwrap_or(u32::MAX);
+        let tokens = ids.map(|id| (self.token(id), is_mark(id))).collect::<Vec<_>>();
+        WordBoundaries::new(tokens.iter().map(|(token, is_mark)| (token.as_deref(), *is_mark)))
     }
 
     /// The tokens of a text with the marks that the model wants around it.
@@ -165,6 +175,20 @@ mod tests {
         assert_eq!(short.encode("red heart").expect("known words"), [1, 3]);
         let none = tokenizer.cut_to(0).expect_err("no room").to_string();
         assert_eq!(none, "cannot make tokens of a text: 1 marks around a text do not fit into 0 tokens");
+    }
+
+    #[test]
+    fn words_follow_the_vocabulary_of_the_file() {
+        let mut file = file();
+        file["pre_tokenizer"] = json!({ "type": "BertPreTokenizer" });
+        file["model"] = json!({
+            "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100,
+            "vocab": { "[UNK]": 0, "red": 1, "app": 2, "</s>": 3, "##le": 4, "##s": 5, ".": 6 },
+        });
+        let tokenizer = opened(&file.to_string()).expect("a tokenizer");
+        let ids = tokenizer.encode("red apples. blue").expect("an unknown token");
+        assert_eq!(ids, [1, 2, 4, 5, 6, 0, 3]);
+        assert_eq!(tokenizer.words().words(&ids), [0..1, 1..4, 4..5, 5..6]);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use tokenizers::{AddedToken, SplitDelimiterBehavior, Tokenizer as Inner};
 
 use super::adopted::Numbers;
 use super::normalise::WORD_START;
+use super::words::WordBoundaries;
 use super::{PublishedTokenizer, normalise};
 use crate::shard::write_atomic;
 
@@ -275,6 +276,19 @@ impl Tokenizer {
         }
     }
 
+    /// Where words begin and end among its tokens.
+    pub fn words(&self) -> WordBoundaries {
+        let tokens =
+            (0..self.n_tokens).map(|id| (self.token(id as u32), id < N_SPECIALS)).collect::<Vec<_>>();
+        let boundaries =
+            WordBoundaries::new(tokens.iter().map(|(token, is_mark)| (token.as_deref(), *is_mark)));
+        match self.kind {
+            // what a published vocabulary has no token for is a word in most of them
+            TokenizerKind::WordPiece | TokenizerKind::Published => boundaries.with_beginning(UNK),
+            _ => boundaries.with_going_on(UNK),
+        }
+    }
+
     /// Writes the vocabulary with its hash, whole or not at all.
     ///
     /// # Errors
@@ -506,6 +520,31 @@ mod tests {
     fn frequent_words_become_one_token() {
         assert_eq!(trained(TokenizerKind::Bpe).encode("apple").len(), 1);
         assert_eq!(trained(TokenizerKind::Characters).encode("an apple").len(), 8);
+    }
+
+    #[rstest]
+    fn words_are_what_stands_between_spaces(
+        #[values(
+            TokenizerKind::Bpe,
+            TokenizerKind::WordPiece,
+            TokenizerKind::Unigram,
+            TokenizerKind::Characters
+        )]
+        kind: TokenizerKind,
+    ) {
+        let texts = [&TEXTS[..], &["a<b tree"]].concat();
+        let tokenizer = Tokenizer::train(kind, &texts, 60).expect("the texts are plain");
+        let boundaries = tokenizer.words();
+        for text in ["red apple", "man’s shoe (left)", "frog", "a<b tree", "tree € apple", "coffee"] {
+            let ids = tokenizer.encode(text);
+            let words = boundaries.words(&ids);
+            assert_eq!(words.len(), text.split(' ').count(), "{text}: {words:?}");
+            let told =
+                words.into_iter().zip(text.split(' ')).filter(|(word, _)| !ids[word.clone()].contains(&UNK));
+            for (word, expected) in told {
+                assert_eq!(tokenizer.decode(&ids[word]).trim(), expected, "{text}");
+            }
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod memory;
 mod mixtures;
 mod pictures;
 mod pipeline;
+mod questions;
 #[cfg(feature = "fetch")]
 mod remote;
 #[cfg(any(feature = "fetch", feature = "hub"))]

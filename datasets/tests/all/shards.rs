@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
-use triptych_datasets::sample::{Media, Sample, Split};
+use triptych_datasets::sample::{Media, Question, Sample, Split};
 use triptych_datasets::shard::{Corpus, CorpusError, ShardWriter, archive_samples};
 
 use crate::fixture::{licences, samples, write};
@@ -33,6 +33,11 @@ fn media() -> impl Strategy<Value = Option<Media>> {
     prop::option::of(some)
 }
 
+fn questions() -> impl Strategy<Value = Question> {
+    (".{0,20}", prop::collection::vec(".{0,9}", 0..11))
+        .prop_map(|(question, answers)| Question { question, answers })
+}
+
 prop_compose! {
     fn sample()(
         key in "[a-zé0-9_ ]{1,12}(/[a-z0-9-]{1,90}){0,2}",
@@ -42,10 +47,11 @@ prop_compose! {
         image in media(),
         audio in media(),
         texts in prop::collection::vec(".{0,30}", 0..3),
+        questions in prop::collection::vec(questions(), 0..3),
         tags in prop::collection::btree_map("[a-z]{1,5}", ".{0,10}", 0..3),
     ) -> Sample {
         let audio = audio.filter(|audio| image.as_ref().is_none_or(|image: &Media| image.extension != audio.extension));
-        Sample { id: key, source, group, split, image, audio, texts, tags }
+        Sample { id: key, source, group, split, image, audio, texts, questions, tags }
     }
 }
 

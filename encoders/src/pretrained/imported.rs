@@ -125,7 +125,10 @@ impl ImportedFolder {
         };
         let format = value["format"].as_str().unwrap_or_default().to_owned();
         if format != FORMAT {
-            return Err(CheckpointError::content(&file, "key `format`", quoted(FORMAT), quoted(&format)));
+            return Err(CheckpointError::content(&file, "key `format`", quoted(FORMAT), quoted(&format))
+                .with_hint(
+                    "import the published checkpoint again: `triptych model import SOURCE --out DIR`",
+                ));
         }
         let manifest: Manifest = serde_json::from_value(value).map_err(|error| {
             CheckpointError::content(&file, "itself", "the description of a model", error.to_string())

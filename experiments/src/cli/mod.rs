@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use crate::device::DeviceChoice;
 use crate::diagnostic;
 
+mod answer;
 mod caption;
 mod checkpoints;
 mod classify;
@@ -22,12 +23,14 @@ mod model;
 mod options;
 mod outcomes;
 mod phrases;
+mod probe;
 mod quickstart;
 mod report;
 mod score;
 mod search;
 mod train;
 mod transcribe;
+mod writing;
 
 const ABOUT: &str =
     "Train, evaluate and use models of text, pictures and sound, on one machine, in one program";
@@ -36,6 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   triptych quickstart                               train on the bundled data and write a report
   triptych caption runs/quickstart cat.png          say what a picture shows
+  triptych answer runs/mine cat.png 'what is it?'    answer a question about a picture or a recording
   triptych transcribe runs/quickstart hello.wav     write down what a recording says
   triptych search runs/quickstart 'red heart'       find pictures by words, speech or a picture
   triptych score asr --help                         score files of any system against references
@@ -60,10 +64,12 @@ enum Command {
     Evaluate(evaluate::Args),
     Report(report::Args),
     Caption(caption::Args),
+    Answer(answer::Args),
     Transcribe(transcribe::Args),
     Embed(embed::Args),
     Search(search::Args),
     Classify(classify::Args),
+    Probe(probe::Args),
     Index(index::Args),
     Score(score::Args),
     Data(data::Args),
@@ -82,10 +88,12 @@ impl Command {
             Command::Train(args) => Some(args.work.device),
             Command::Evaluate(args) => Some(args.work.device),
             Command::Caption(args) => Some(args.compute.device),
+            Command::Answer(args) => Some(args.compute.device),
             Command::Transcribe(args) => Some(args.compute.device),
             Command::Embed(args) => Some(args.compute.device),
             Command::Search(args) => Some(args.work.device),
             Command::Classify(args) => Some(args.compute.device),
+            Command::Probe(args) => Some(args.work.device),
             Command::Index(args) => args.device(),
             Command::Report(_)
             | Command::Score(_)
@@ -105,10 +113,12 @@ impl Command {
             Command::Evaluate(args) => evaluate::run(args),
             Command::Report(args) => report::run(args),
             Command::Caption(args) => caption::run(args),
+            Command::Answer(args) => answer::run(args),
             Command::Transcribe(args) => transcribe::run(args),
             Command::Embed(args) => embed::run(&args),
             Command::Search(args) => search::run(args),
             Command::Classify(args) => classify::run(args),
+            Command::Probe(args) => probe::run(args),
             Command::Index(args) => index::run(args),
             Command::Score(args) => score::run(args),
             Command::Data(args) => data::run(args),

@@ -27,6 +27,11 @@ impl Outcomes {
         Self { is_json, records: Vec::new(), n_failed: 0 }
     }
 
+    /// Whether they are printed as JSON.
+    pub(super) fn is_json(&self) -> bool {
+        self.is_json
+    }
+
     /// `text` is what was written about the file at `path`; `details` are further fields of its JSON object.
     pub(super) fn done(&mut self, path: &Path, text: &str, details: Value) -> miette::Result<()> {
         let mut record = json!({"file": path.to_string_lossy(), "text": text});

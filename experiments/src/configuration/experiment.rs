@@ -12,6 +12,7 @@ use triptych_datasets::mixup::MAX_ALPHA;
 use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
+use triptych_tasks::heads::pair::Pair;
 use triptych_tasks::model::ModelConfig;
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
@@ -104,6 +105,18 @@ fn small_pictures() -> ImageTransform {
 }
 
 impl ExperimentConfig {
+    /// The pairs of modalities that the model learns to judge.
+    pub(crate) fn judged(&self) -> Vec<Pair> {
+        let is_learned = |pair: &Pair| self.objectives.contains_key(&format!("matching_{}", pair.name()));
+        Pair::ALL.into_iter().filter(is_learned).collect()
+    }
+
+    /// What the model learns to answer questions about.
+    pub(crate) fn answered(&self) -> Vec<Modality> {
+        let used = self.objectives.iter().filter(|(_, schedule)| schedule.weight > 0.0);
+        used.filter_map(|(name, _)| objectives::find(name)?.asks()).collect()
+    }
+
     /// What the loader of training batches is told: the modalities that the model has an encoder for.
     pub fn training_loader(&self) -> LoaderConfig {
         let Self { data, model, .. } = self;

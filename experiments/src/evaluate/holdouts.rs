@@ -2,13 +2,20 @@
 
 use std::collections::BTreeMap;
 
+use triptych_datasets::loader::Selection;
 use triptych_datasets::shard::Corpus;
-use triptych_tasks::metrics::{Bootstrap, Captions, MetricError, Normalizer, Resampling, Score, WordErrors};
+use triptych_encoders::Modality;
+use triptych_tasks::metrics::{
+    Answers, Bootstrap, Captions, Clusters, MetricError, Normalizer, Resampling, Score, WordErrors,
+};
 
 use super::ScoreRow;
+use super::answers::{Given, Habits, asked, questions};
 use super::inference::Perceived;
 use super::judge::Judge;
-use super::predictions::{CaptionPrediction, Item, Predictions, SearchPrediction, TranscriptPrediction};
+use super::predictions::{
+    AnswerPrediction, CaptionPrediction, Item, Predictions, SearchPrediction, TranscriptPrediction,
+};
 use super::retrieval::{Comparison, Side};
 use crate::configuration::{EvaluateConfig, Holdout};
 
@@ -16,11 +23,16 @@ use crate::configuration::{EvaluateConfig, Holdout};
 const SHOWN: usize = 5;
 
 /// What the model made of the corpus, by place in it.
+#[derive(Default)]
 pub(crate) struct Perceptions {
     /// Pictures.
     pub(crate) images: BTreeMap<usize, Perceived>,
     /// Sounds.
     pub(crate) sounds: BTreeMap<usize, Perceived>,
+    /// Answers to the questions about pictures, in the order of an entry's questions.
+    pub(crate) image_answers: BTreeMap<usize, Vec<Given>>,
+    /// Answers to the questions about sounds.
+    pub(crate) sound_answers: BTreeMap<usize, Vec<Given>>,
     /// Embeddings of the first text of every group.
     pub(crate) texts: BTreeMap<String, Vec<f32>>,
 }
@@ -103,6 +115,62 @@ impl<'a> Measured<'a> {
         }
         if !crossed && !sounds.is_empty() {
             self.transcripts(&holdout.name, &sounds)?;
+        }
+        if !crossed {
+            self.answers(holdout, holdout.images.as_ref(), Modality::Image)?;
+            self.answers(holdout, holdout.sounds.as_ref(), Modality::Audio)?;
+        }
+        Ok(())
+    }
+
+    /// Beside each figure stands what the usual answers of training score.
+    fn answers(
+        &mut self,
+        holdout: &Holdout,
+        selection: Option<&Selection>,
+        modality: Modality,
+    ) -> Result<(), MetricError> {
+        let (given, query, item): (_, _, fn(String) -> Item) = match modality {
+            Modality::Audio => (&self.perceptions.sound_answers, "speech", Item::Speech),
+            _ => (&self.perceptions.image_answers, "image", Item::Image),
+        };
+        let entries = self.corpus.entries();
+        let members = asked(self.corpus, selection, modality)
+            .into_iter()
+            .filter_map(|idx| given.get(&idx).map(|given| (idx, given)));
+        let members = members.flat_map(|(idx, given)| {
+            questions(&entries[idx]).zip(given).map(move |(asked, given)| (idx, asked, given))
+        });
+        let members = members.collect::<Vec<_>>();
+        if members.is_empty() {
+            return Ok(());
+        }
+        let hypotheses = members.iter().map(|(_, _, given)| given.answer.as_str()).collect::<Vec<_>>();
+        let references = members.iter().map(|(_, asked, _)| asked.answers.as_slice()).collect::<Vec<_>>();
+        let answers = Answers::new(&hypotheses, &references)?;
+        let habits = Habits::of(self.corpus, modality);
+        let usual = members.iter().map(|(_, asked, _)| habits.answer(&asked.question));
+        let usual = usual.collect::<Option<Vec<_>>>();
+        let usual = usual.map(|usual| Answers::new(&usual, &references)).transpose()?;
+        let usual = usual.map(|usual| usual.figures());
+        // what is asked about one picture goes right and wrong together
+        let clusters = members.iter().map(|(idx, _, _)| *idx).collect::<Vec<_>>();
+        let resampling = Resampling { clusters: Some(Clusters::new(&clusters)), ..self.resampling() };
+        for (place, score) in answers.scores(&resampling)?.into_iter().enumerate() {
+            let chance = usual.as_ref().map(|figures| figures[place].value());
+            self.push("vqa", &holdout.name, (Some(query), Some("answer")), score, chance);
+        }
+        for (place, (idx, asked, given)) in members.into_iter().enumerate() {
+            self.predictions.answers.push(AnswerPrediction {
+                holdout: holdout.name.clone(),
+                about: item(entries[idx].id.clone()),
+                question: asked.question.clone(),
+                hypothesis: given.answer.clone(),
+                confidence: given.confidence,
+                references: asked.answers.clone(),
+                accuracy: answers.has_accuracy().then(|| answers.accuracies()[place]),
+                exact: answers.exact_matches()[place],
+            });
         }
         Ok(())
     }

@@ -34,6 +34,25 @@ pub enum InferenceError {
     Ctc(#[from] CtcError),
 }
 
+/// What is read off an encoder's tokens to stand for the whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Readout {
+    /// The encoder's summary, in most its mean token, before any projection
+    Encoder,
+    /// The projections that are searched by, side by side
+    Embedding,
+}
+
+impl Readout {
+    /// Lower-case name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Encoder => "encoder",
+            Self::Embedding => "embedding",
+        }
+    }
+}
+
 /// How texts are written token by token.
 #[derive(Clone, Debug)]
 pub(crate) enum Manner {
@@ -93,6 +112,11 @@ impl<'a> Inference<'a> {
         texts.chunks(batch_size).flat_map(embed).collect()
     }
 
+    /// Embeddings of what is encoded, compared by their dot products.
+    pub(crate) fn embed(&self, encoded: &TokenSequence) -> Vec<Vec<f32>> {
+        rows(self.model.retrieval.embed(encoded))
+    }
+
     /// The texts, encoded.
     pub(crate) fn read(&self, texts: &[&str]) -> TokenSequence {
         let ids = texts.iter().map(|text| {
@@ -120,6 +144,23 @@ impl<'a> Inference<'a> {
     pub(crate) fn embed_sounds(&self, batch: &HostBatch) -> Vec<Vec<f32>> {
         let audio = batch.audio.as_ref().expect("a batch of sounds");
         rows(self.model.retrieval.embed(&self.model.encode_audio(&AudioInput::new(audio, &self.device))))
+    }
+
+    /// What is read off texts, pictures or sounds.
+    pub(crate) fn read_out(&self, encoded: &TokenSequence, readout: Readout) -> Vec<Vec<f32>> {
+        rows(match readout {
+            Readout::Encoder => encoded.pooled(),
+            Readout::Embedding => self.model.retrieval.embed(encoded),
+        })
+    }
+
+    /// The sounds of a batch, encoded.
+    ///
+    /// # Panics
+    /// When the batch has none.
+    pub(crate) fn listen(&self, batch: &HostBatch) -> TokenSequence {
+        let audio = batch.audio.as_ref().expect("a batch of sounds");
+        self.model.encode_audio(&AudioInput::new(audio, &self.device))
     }
 
     /// The pictures of a batch.
@@ -158,23 +199,44 @@ impl<'a> Inference<'a> {
         Heard { encoded, labels }
     }
 
-    /// The texts of every row, best first. `row_ids` decide what is drawn at random.
+    /// The texts of every row behind all that is `encoded` of it, best first. `row_ids` decide what is drawn at random.
     ///
     /// # Errors
     /// Scores that are NaN, settings that make no sense, or a constraint that cannot be fulfilled.
     pub(crate) fn write(
         &self,
-        encoded: &TokenSequence,
+        encoded: &[TokenSequence],
         row_ids: &[impl AsRef<str>],
         manner: &Manner,
         constraint: Option<&Constraint>,
     ) -> Result<Vec<Vec<Text>>, InferenceError> {
         let writer = Writer::new(&self.model.backbone, &self.marks, constraint)?;
-        let inputs = std::slice::from_ref(encoded);
         Ok(match manner {
-            Manner::Search(search) => writer.search(inputs, search)?,
-            Manner::Sample(sampling) => writer.sample(inputs, row_ids, sampling)?,
+            Manner::Search(search) => writer.search(encoded, search)?,
+            Manner::Sample(sampling) => writer.sample(encoded, row_ids, sampling)?,
         })
+    }
+
+    /// Some rows of what is encoded, each as often as it is named.
+    pub(crate) fn rows_of(&self, encoded: &TokenSequence, rows: &[usize]) -> TokenSequence {
+        let rows = rows.iter().map(|&row| row as i64).collect::<Vec<_>>();
+        let n = rows.len();
+        encoded.select(&Tensor::from_data(TensorData::new(rows, [n]), &self.device))
+    }
+
+    /// Answers to questions about the rows of `source`, one each, with their mean log-probabilities.
+    ///
+    /// # Errors
+    /// Scores that are NaN.
+    pub(crate) fn answer(
+        &self,
+        source: &TokenSequence,
+        questions: &[&str],
+    ) -> Result<Vec<(String, f32)>, InferenceError> {
+        let manner = Manner::Search(BeamSearch::new(self.n_beams));
+        let written = self.write(&[self.read(questions), source.clone()], &[""; 0], &manner, None)?;
+        let best = written.into_iter().flatten();
+        Ok(best.map(|text| (self.tokenizer.decode(&text.ids), text.confidence())).collect())
     }
 
     /// The texts of every row, best first, with CTC's say in each of their tokens.
@@ -223,7 +285,7 @@ impl<'a> Inference<'a> {
     ) -> Result<Vec<Perceived>, InferenceError> {
         let embeddings = rows(self.model.retrieval.embed(encoded));
         let manner = Manner::Search(BeamSearch::new(self.n_beams));
-        let written = self.write(encoded, &[""; 0], &manner, None)?;
+        let written = self.write(std::slice::from_ref(encoded), &[""; 0], &manner, None)?;
         let mut by_ctc = by_ctc.map(Vec::into_iter);
         let perceived =
             embeddings.into_iter().zip(written.into_iter().flatten()).map(|(embedding, text)| Perceived {

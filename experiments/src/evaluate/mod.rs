@@ -1,18 +1,21 @@
 //! Evaluation: what a trained model scores on data that it never saw.
 
+mod answers;
 mod holdouts;
 mod inference;
 mod judge;
 mod long_sounds;
 mod media;
 mod predictions;
+mod recognition;
 mod retrieval;
 mod score_row;
 mod zero_shot;
 
+pub(crate) use answers::{answer_all, asked};
 pub(crate) use holdouts::{Perceptions, measure, members};
 pub use inference::InferenceError;
-pub(crate) use inference::{Inference, Manner};
+pub(crate) use inference::{Inference, Manner, Readout};
 pub(crate) use judge::Judge;
 pub(crate) use long_sounds::{LongLabels, embed_recording, long_labels};
 pub(crate) use media::{
@@ -20,9 +23,11 @@ pub(crate) use media::{
     read_recording, recording,
 };
 pub use predictions::{
-    CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found, Item, Predictions,
-    PredictionsError, SearchPrediction, TranscriptPrediction,
+    AnswerPrediction, CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found,
+    Item, Predictions, PredictionsError, SearchPrediction, TranscriptPrediction,
 };
+pub use recognition::Confusion;
+pub(crate) use recognition::{Recognition, confusions, worst_first};
 pub use score_row::{ScoreRow, ScoresError, read_scores, write_scores};
 pub use zero_shot::ClassifyError;
 pub(crate) use zero_shot::{Classes, classify};

@@ -12,6 +12,9 @@ pub struct Predictions {
     pub captions: Vec<CaptionPrediction>,
     /// Transcripts of sounds.
     pub transcripts: Vec<TranscriptPrediction>,
+    /// Answers to questions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<AnswerPrediction>,
     /// Searches, some of each hold-out.
     pub searches: Vec<SearchPrediction>,
     /// Samples told apart by the names of classes.
@@ -54,6 +57,29 @@ pub struct TranscriptPrediction {
     pub reference: String,
     /// Words substituted, missing or added.
     pub errors: usize,
+}
+
+/// An answer to a question.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerPrediction {
+    /// The hold-out.
+    pub holdout: String,
+    /// The picture or the sound that was asked about.
+    pub about: Item,
+    /// What was asked.
+    pub question: String,
+    /// What the model wrote.
+    pub hypothesis: String,
+    /// Mean log-probability of its tokens.
+    pub confidence: f32,
+    /// What people answered, one each.
+    pub references: Vec<String>,
+    /// Its share of the VQA accuracy, 0 to 1, where people enough answered for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Whether it is one of theirs.
+    pub exact: bool,
 }
 
 /// A search and the best of what it found.
@@ -138,6 +164,15 @@ pub enum Item {
     Image(String),
     /// The sound of the sample of this id.
     Speech(String),
+}
+
+impl Item {
+    /// The text, or the sample's id.
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Text(name) | Self::Image(name) | Self::Speech(name) => name,
+        }
+    }
 }
 
 impl Predictions {

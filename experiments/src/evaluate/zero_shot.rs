@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use miette::Diagnostic;
 use triptych_datasets::shard::Corpus;
 use triptych_encoders::Modality;
-use triptych_tasks::heads::zero_shot::{Template, ZeroShot, probabilities, prompts};
-use triptych_tasks::metrics::classification::ScoreKind;
-use triptych_tasks::metrics::{Bootstrap, Classifications, Resampling};
+use triptych_tasks::heads::zero_shot::{Template, ZeroShot, prompts};
+use triptych_tasks::metrics::{Bootstrap, Resampling};
 
 use super::inference::{Inference, Perceived};
-use super::predictions::{ClassOutcome, ClassificationPrediction, ClassifiedSample};
+use super::predictions::ClassificationPrediction;
+use super::recognition::Recognition;
 use super::{Perceptions, ScoreRow, members};
 use crate::configuration::{ClassifyConfig, ExperimentConfig};
 use crate::run::TrainError;
@@ -134,13 +134,13 @@ pub(crate) fn classify(
                     continue;
                 }
                 let head = classes.head(inference, modality);
-                let classified = Classified::new(corpus, task, &classes, &head, &members, perceived)?;
+                let recognition = recognise(corpus, task, &classes, &head, &members, perceived)?;
                 let direction = (Some(query), Some(task.label.name()));
                 let n_classes = classes.names.len() as f64;
                 let figure = |problem| ClassifyError::Figure { holdout: task.holdout.clone(), problem };
-                for score in classified.figures.scores(&resampling).map_err(figure)? {
+                for score in recognition.figures.scores(&resampling).map_err(figure)? {
                     let chance = match score.name.as_str() {
-                        "accuracy" => Some(100.0 / n_classes),
+                        "accuracy" | "mean per-class accuracy" => Some(100.0 / n_classes),
                         "top-5 accuracy" => Some(500.0 / n_classes),
                         _ => None,
                     };
@@ -151,8 +151,8 @@ pub(crate) fn classify(
                     query: query.to_owned(),
                     label: task.label.to_string(),
                     templates: task.templates.iter().map(ToString::to_string).collect(),
-                    classes: outcomes(&classes.names, &classified.samples),
-                    samples: classified.samples,
+                    classes: recognition.outcomes(&classes.names),
+                    samples: recognition.samples,
                 });
             }
         }
@@ -169,64 +169,35 @@ fn class_names(corpus: &Corpus, task: &ClassifyConfig) -> Vec<String> {
     names.into_iter().map(ToOwned::to_owned).collect()
 }
 
-struct Classified {
-    figures: Classifications,
-    samples: Vec<ClassifiedSample>,
-}
-
-impl Classified {
-    fn new(
-        corpus: &Corpus,
-        task: &ClassifyConfig,
-        classes: &Classes,
-        head: &ZeroShot,
-        members: &[usize],
-        perceived: &BTreeMap<usize, Perceived>,
-    ) -> Result<Self, ClassifyError> {
-        let places = classes.names.iter().enumerate().map(|(idx, name)| (name.as_str(), idx));
-        let places = places.collect::<BTreeMap<_, _>>();
-        let holdout = || task.holdout.clone();
-        let (mut labels, mut scores) = (Vec::new(), Vec::new());
-        for &idx in members {
-            let entry = &corpus.entries()[idx];
-            let class = task.label.of(entry).ok_or_else(|| ClassifyError::Unlabelled {
-                holdout: holdout(),
-                id: entry.id.clone(),
-                label: task.label.to_string(),
-            })?;
-            labels.push(*places.get(class).ok_or_else(|| ClassifyError::OtherClass {
-                holdout: holdout(),
-                id: entry.id.clone(),
-                class: class.to_owned(),
-                n_classes: classes.names.len(),
-            })?);
-            scores.extend(head.logits(&perceived[&idx].embedding));
-        }
-        let n_classes = classes.names.len();
-        let figures = Classifications::from_scores(&labels, &scores, n_classes, ScoreKind::Logits)
-            .map_err(|problem| ClassifyError::Figure { holdout: holdout(), problem })?;
-        let predicted = figures.predicted().collect::<Vec<_>>();
-        let samples = members.iter().enumerate().map(|(place, &idx)| ClassifiedSample {
-            id: corpus.entries()[idx].id.clone(),
-            label: classes.names[labels[place]].clone(),
-            predicted: classes.names[predicted[place]].clone(),
-            confidence: probabilities(&scores[place * n_classes..][..n_classes])[predicted[place]],
-        });
-        Ok(Self { samples: samples.collect(), figures })
+/// Tells the members of a hold-out apart.
+fn recognise(
+    corpus: &Corpus,
+    task: &ClassifyConfig,
+    classes: &Classes,
+    head: &ZeroShot,
+    members: &[usize],
+    perceived: &BTreeMap<usize, Perceived>,
+) -> Result<Recognition, ClassifyError> {
+    let places = classes.names.iter().enumerate().map(|(idx, name)| (name.as_str(), idx));
+    let places = places.collect::<BTreeMap<_, _>>();
+    let holdout = || task.holdout.clone();
+    let (mut ids, mut labels, mut scores) = (Vec::new(), Vec::new(), Vec::new());
+    for &idx in members {
+        let entry = &corpus.entries()[idx];
+        let class = task.label.of(entry).ok_or_else(|| ClassifyError::Unlabelled {
+            holdout: holdout(),
+            id: entry.id.clone(),
+            label: task.label.to_string(),
+        })?;
+        ids.push(entry.id.as_str());
+        labels.push(*places.get(class).ok_or_else(|| ClassifyError::OtherClass {
+            holdout: holdout(),
+            id: entry.id.clone(),
+            class: class.to_owned(),
+            n_classes: classes.names.len(),
+        })?);
+        scores.extend(head.logits(&perceived[&idx].embedding));
     }
-}
-
-/// How each class was recognised.
-fn outcomes(names: &[String], samples: &[ClassifiedSample]) -> Vec<ClassOutcome> {
-    let mut counts: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
-    for sample in samples {
-        counts.entry(&sample.label).or_default()[0] += 1;
-        counts.entry(&sample.predicted).or_default()[1] += 1;
-        counts.entry(&sample.label).or_default()[2] += usize::from(sample.label == sample.predicted);
-    }
-    let outcome = |name: &String| {
-        let [n, n_predicted, n_right] = counts.get(name.as_str()).copied().unwrap_or_default();
-        ClassOutcome { name: name.clone(), n, n_right, n_predicted }
-    };
-    names.iter().map(outcome).collect()
+    Recognition::new(&ids, &labels, &classes.names, &scores)
+        .map_err(|problem| ClassifyError::Figure { holdout: holdout(), problem })
 }

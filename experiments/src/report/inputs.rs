@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Media;
-use crate::evaluate::ScoreRow;
+use crate::evaluate::{ClassOutcome, Confusion, ScoreRow};
 
 /// Everything that a report shows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -27,10 +27,14 @@ pub struct ReportInputs {
     pub progress: Vec<Series>,
     /// Every figure of the evaluation.
     pub scores: Vec<ScoreRow>,
+    /// Samples told apart, class by class.
+    pub classes: Vec<ClassTable>,
     /// Captions written, good and bad.
     pub captions: Gallery<CaptionItem>,
     /// Speech transcribed, good and bad.
     pub transcripts: Gallery<TranscriptItem>,
+    /// Questions answered, well and badly.
+    pub answers: Gallery<AnswerItem>,
     /// Searches and what they found.
     pub searches: Gallery<SearchExample>,
     /// Where the data come from and under which licence.
@@ -116,6 +120,42 @@ pub struct Series {
     pub points: Vec<(f64, f64)>,
 }
 
+/// Samples told apart, by the names of classes or by a probe.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClassTable {
+    /// The task, as in [`ScoreRow::task`].
+    pub task: String,
+    /// The hold-out, as in [`ScoreRow::holdout`].
+    pub holdout: String,
+    /// What was looked at: `image`, `image encoder`.
+    pub query: String,
+    /// What the classes are: `category`.
+    pub target: String,
+    /// How they were told apart, in a line.
+    pub remark: String,
+    /// Every class.
+    pub classes: Vec<ClassOutcome>,
+    /// What was taken for what, the most frequent first.
+    pub confusions: Vec<Confusion>,
+    /// Strengths of a probe's regularisation that were tried, if any.
+    pub strengths: Vec<TriedStrength>,
+}
+
+/// A strength of regularisation that was tried.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TriedStrength {
+    /// C, its inverse.
+    pub c: f64,
+    /// Right ones of the samples held out, in percent.
+    pub accuracy: f64,
+    /// Their mean loss, in nats.
+    pub loss: f64,
+    /// Whether it was chosen.
+    pub is_chosen: bool,
+}
+
 /// Examples, and how many there were to choose from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -153,6 +193,28 @@ pub struct CaptionItem {
     /// Whether the caption counts as right.
     pub correct: bool,
     /// The caption's own score, if it has one.
+    pub score: Option<ItemScore>,
+}
+
+/// An answer to a question about a picture or a sound.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AnswerItem {
+    /// The picture, a PNG, where it is about one.
+    pub image: Option<Media>,
+    /// The sound, a WAV, where it is about one.
+    pub audio: Option<Media>,
+    /// What was asked.
+    pub question: String,
+    /// What the model wrote.
+    pub hypothesis: String,
+    /// What people answered, each answer once with how many gave it, the most frequent first.
+    pub references: Vec<(String, usize)>,
+    /// The hold-out that it belongs to, as in [`ScoreRow::holdout`].
+    pub holdout: String,
+    /// Whether the answer is one of theirs.
+    pub correct: bool,
+    /// The answer's own score, if it has one.
     pub score: Option<ItemScore>,
 }
 

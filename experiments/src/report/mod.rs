@@ -20,8 +20,9 @@ mod tables;
 mod view;
 
 pub use inputs::{
-    CaptionItem, Fact, Gallery, Headline, ItemScore, LedgerRow, Machine, NextStep, ReportInputs, RunFacts,
-    SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+    AnswerItem, CaptionItem, ClassTable, Fact, Gallery, Headline, ItemScore, LedgerRow, Machine, NextStep,
+    ReportInputs, RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+    TriedStrength,
 };
 pub use media::Media;
 pub use page::ReportError;

@@ -109,7 +109,7 @@ pub(crate) fn bytes(value: u64) -> String {
 }
 
 /// `unseen voice slt × unseen style` for `voice:slt x style`.
-pub(super) fn holdout(code: &str) -> String {
+pub(crate) fn holdout(code: &str) -> String {
     let parts: Vec<String> = code
         .split(" x ")
         .map(|part| match part.split_once(':') {
@@ -128,6 +128,7 @@ pub(super) fn task(code: &str) -> String {
         "asr" => "Speech to text".into(),
         "caption" => "Captions".into(),
         "zero-shot" => "Zero-shot classification".into(),
+        "probe" => "Linear probe".into(),
         "vqa" => "Answers to questions".into(),
         _ => {
             let mut chars = code.chars();
@@ -154,9 +155,11 @@ pub(super) fn metric(name: &str) -> Option<&'static str> {
         "BLEU-1" | "BLEU-2" | "BLEU-3" | "BLEU-4" => "n-gram precision with a penalty for brevity",
         "accuracy" => "share of samples taken for what they are",
         "top-5 accuracy" => "share of samples whose class is among the five likeliest",
+        "mean per-class accuracy" => "accuracy within a class, averaged over the classes",
         "macro F1" => "F1 of a class, averaged over the classes",
         "ECE" | "adaptive ECE" => "how far the confidence is from how often it is right",
         "VQA" => "agreement with the answers that people gave; three of them make an answer right",
+        "exact answer" => "answers equal to one that was given, but for articles, punctuation and case",
         "ROUGE-L" => "longest common subsequence with a reference",
         _ => return None,
     })

@@ -11,10 +11,11 @@ use minijinja::{Environment, Value, escape_formatter, syntax::SyntaxConfig};
 use super::Media;
 
 /// The pages' parts by name; what ends in `.html` escapes every value that it prints.
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("page.html", include_str!("templates/page.html")),
     ("report.html", include_str!("templates/report.html")),
     ("scores.html", include_str!("templates/scores.html")),
+    ("classes.html", include_str!("templates/classes.html")),
     ("examples.html", include_str!("templates/examples.html")),
     ("training.html", include_str!("templates/training.html")),
     ("run.html", include_str!("templates/run.html")),

@@ -24,8 +24,12 @@ pub(super) fn evenly<T, K: PartialEq>(items: &[T], limit: usize, group: impl Fn(
 }
 
 /// The metrics that speak for a task, best first.
-const LEADING: [(&str, &[&str]); 3] =
-    [("retrieval", &["R@1"]), ("caption", &["exact", "CIDEr-D"]), ("asr", &["WER"])];
+const LEADING: [(&str, &[&str]); 4] = [
+    ("retrieval", &["R@1"]),
+    ("caption", &["exact", "CIDEr-D"]),
+    ("asr", &["WER"]),
+    ("vqa", &["VQA", "exact answer"]),
+];
 
 /// The most key figures that are chosen.
 const MAX_HEADLINES: usize = 8;

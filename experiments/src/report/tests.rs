@@ -30,8 +30,21 @@ fn hostile() -> ReportInputs {
         (score.holdout, score.name, score.unit) = (bad(), bad(), bad());
         (score.task, score.query, score.target) = (bad(), Some(bad()), Some(bad()));
     }
+    for table in &mut inputs.classes {
+        (table.task, table.holdout, table.query) = (bad(), bad(), bad());
+        (table.target, table.remark) = (bad(), bad());
+        table.classes.iter_mut().for_each(|class| class.name = bad());
+        table
+            .confusions
+            .iter_mut()
+            .for_each(|confusion| (confusion.label, confusion.predicted) = (bad(), bad()));
+    }
     for item in &mut inputs.captions.items {
         (item.hypothesis, item.references, item.holdout) = (bad(), vec![bad(), bad()], bad());
+    }
+    for item in &mut inputs.answers.items {
+        (item.question, item.hypothesis, item.holdout) = (bad(), bad(), bad());
+        item.references = vec![(bad(), 2), (bad(), 1)];
     }
     for item in &mut inputs.transcripts.items {
         (item.hypothesis, item.reference, item.holdout, item.voice) = (bad(), bad(), bad(), bad());
@@ -65,6 +78,7 @@ fn every_tag_closes_whatever_is_present_or_absent() {
     let variants = [
         ReportInputs::default(),
         ReportInputs { scores: Vec::new(), captions: Default::default(), ..full.clone() },
+        ReportInputs { answers: Default::default(), ..full.clone() },
         ReportInputs { machine: Default::default(), losses: vec![Series::default()], ..full.clone() },
         ReportInputs { searches: Default::default(), stages: Vec::new(), notes: Vec::new(), ..full.clone() },
         hostile(),
@@ -115,7 +129,8 @@ fn hostile_texts_are_printed_and_not_obeyed() {
     assert!(!page.contains("<img src=http") && !page.contains("alert(\"x\")"));
     let n_captions = tags.iter().filter(|tag| tag.name == "li" && tag.has("data-item")).count();
     let inputs = sample::inputs();
-    assert_eq!(n_captions, 120 + inputs.transcripts.items.len() + inputs.searches.items.len());
+    let n_others = inputs.answers.items.len() + inputs.transcripts.items.len() + inputs.searches.items.len();
+    assert_eq!(n_captions, 120 + n_others);
 }
 
 #[test]
@@ -128,9 +143,8 @@ fn pictures_and_sounds_are_whole_and_described() {
     for tag in &tags {
         match tag.name.as_str() {
             "img" => {
-                assert!(tag.value("alt").is_some_and(
-                    |alt| alt.starts_with("picture of: ") || alt.starts_with("query picture of: ")
-                ))
+                let begins = ["picture of: ", "query picture of: ", "picture asked about: "];
+                assert!(tag.value("alt").is_some_and(|alt| begins.iter().any(|begin| alt.starts_with(begin))))
             }
             "audio" => {
                 assert!(tag.value("aria-label").is_some_and(|label| !label.is_empty()) && tag.has("controls"))
@@ -152,6 +166,19 @@ fn pictures_and_sounds_are_whole_and_described() {
             .count();
     assert_eq!(page.matches(">synthetic speech<").count(), n_synthetic);
     assert!(page.contains("of 160 captions"));
+}
+
+#[test]
+fn the_worst_classes_come_first_and_the_best_of_many_are_left_out() {
+    let page = page(&sample::inputs());
+    let place = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not on the page"));
+    let probe = place("Linear probe, image encoder → category, unseen style");
+    assert!(place("Zero-shot classification, image → category, unseen style") < probe);
+    let probe = &page[probe..];
+    assert!(probe.contains("The worst 120 of 139 classes. Classes without a sample here: 1."));
+    assert!(probe.find(">class 0<") < probe.find(">class 60<") && !probe.contains(">class 138<"));
+    assert!(probe.contains("0 of 20") && probe.contains("[0.0, 16.1]"));
+    assert!(probe.contains("The most frequent of 70 confusions."));
 }
 
 #[test]

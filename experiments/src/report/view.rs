@@ -9,6 +9,7 @@ use super::{
 };
 use crate::evaluate::ScoreRow;
 
+mod classes;
 mod examples;
 
 /// Everything on the page.
@@ -19,16 +20,21 @@ pub(super) fn page(inputs: &ReportInputs) -> Value {
     let losses: Vec<Value> = inputs.losses.iter().filter_map(curve).collect();
     let progress: Vec<Value> = inputs.progress.iter().filter_map(curve).collect();
     let machine = machine(&inputs.machine, inputs.peak_memory_bytes);
-    let (captions, transcripts, searches) = (
+    let (captions, answers, transcripts, searches) = (
         examples::captions(&inputs.captions),
+        examples::answers(&inputs.answers),
         examples::transcripts(&inputs.transcripts),
         examples::searches(&inputs.searches),
     );
 
+    let classes = classes::tables(&inputs.classes);
+
     let sections: Vec<Value> = [
         ("figures", "What this model does", !cards.is_empty()),
         ("scores", "Scores", !tables.is_empty()),
+        ("classes", "Classes", !classes.is_empty()),
         ("captions", "Captions it wrote", !inputs.captions.items.is_empty()),
+        ("answers", "Questions it answered", !inputs.answers.items.is_empty()),
         ("searches", "Searches", !inputs.searches.items.is_empty()),
         ("transcripts", "Speech it heard", !inputs.transcripts.items.is_empty()),
         ("training", "Training", !(losses.is_empty() && progress.is_empty())),
@@ -66,7 +72,7 @@ pub(super) fn page(inputs: &ReportInputs) -> Value {
         sections,
         notes => inputs.notes.iter().map(Value::from).collect::<Vec<_>>(),
         cards => cards.iter().map(card).collect::<Vec<_>>(),
-        tables, captions, transcripts, searches, losses, progress, machine,
+        tables, classes, captions, answers, transcripts, searches, losses, progress, machine,
         stages => stages(&inputs.stages),
         config => inputs.config_toml.trim(),
         config_lines => inputs.config_toml.trim().lines().count(),

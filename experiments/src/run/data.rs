@@ -6,7 +6,7 @@ use std::sync::Arc;
 use burn::prelude::*;
 use triptych_datasets::corpora::{ImportError, emoji};
 use triptych_datasets::loader::{EvalLoader, LoaderConfig, LoaderError, TextOptions, TrainLoader};
-use triptych_datasets::sample::Split;
+use triptych_datasets::sample::{Question, Split};
 use triptych_datasets::shard::{Corpus, CorpusError};
 use triptych_datasets::text::{self, Tokenizer};
 use triptych_tasks::model::{DataShape, Model};
@@ -131,7 +131,9 @@ impl Data {
 /// A tokenizer of the training texts.
 fn train_tokenizer(config: &ExperimentConfig, corpus: &Corpus) -> Result<Tokenizer, TrainError> {
     let training = corpus.entries().iter().filter(|entry| entry.split == Split::Train);
-    let mut texts = training.flat_map(|entry| &entry.texts).map(String::as_str).collect::<Vec<_>>();
+    let texts =
+        training.flat_map(|entry| entry.texts.iter().chain(entry.questions.iter().flat_map(Question::texts)));
+    let mut texts = texts.map(String::as_str).collect::<Vec<_>>();
     texts.sort_unstable();
     texts.dedup();
     Ok(Tokenizer::train(config.data.tokenizer, &texts, config.data.n_vocab)?)

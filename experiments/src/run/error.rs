@@ -17,6 +17,7 @@ use super::pattern::PatternError;
 use super::start::StartError;
 use super::write::WriteError;
 use crate::evaluate::{ClassifyError, InferenceError, PredictionsError, ScoresError};
+use crate::probe::ProbesError;
 use crate::report::ReportError;
 
 /// Why training or loading a trained model stopped.
@@ -81,6 +82,10 @@ pub enum TrainError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Predictions(#[from] PredictionsError),
+    /// Probes on disk.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Probes(#[from] ProbesError),
     /// The report.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -90,6 +95,18 @@ pub enum TrainError {
     EmptyHoldout {
         /// Its name.
         name: String,
+    },
+    /// Nothing to learn answers from.
+    #[error("objective `{objective}`: no training sample of {} has a question that it could learn from", corpus.display())]
+    #[diagnostic(help(
+        "give lines of the corpus's manifest a `question` with `answers`, or leave the objective out; `triptych data \
+         import manifest --schema` shows how"
+    ))]
+    NoQuestions {
+        /// The objective.
+        objective: String,
+        /// The corpus's folder.
+        corpus: PathBuf,
     },
     /// A hold-out that cannot be classified.
     #[error(transparent)]

@@ -5,6 +5,7 @@
 //! metrics.jsonl   one JSON object a line, by step
 //! checkpoints/    step-000500.safetensors, the newest few
 //! scores.json     what evaluation found
+//! probes.json     what linear probes of the encoders found
 //! report.html     for people
 //! .lock           held while a process writes; the system frees it when the process ends, however it ends
 //! ```

@@ -35,6 +35,8 @@ pub(crate) struct TrainedRun {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) model: Model,
     pub(crate) device: Device,
+    /// Steps that it was trained for.
+    pub(crate) step: u64,
     folder: PathBuf,
 }
 
@@ -51,8 +53,9 @@ impl TrainedRun {
         let found = newest(&folder.join(checkpoint::FOLDER)).map_err(TrainError::from)?;
         let found = found.ok_or_else(|| TrainError::Untrained { path: folder.to_owned() })?;
         let tokenizer = saved_tokenizer(folder)?;
+        let step = found.step;
         let model = averaged_model(blank_model(&config, &tokenizer, &device)?, found, &device)?;
-        Ok(Self { config, tokenizer, model, device, folder: folder.to_owned() })
+        Ok(Self { config, tokenizer, model, device, step, folder: folder.to_owned() })
     }
 
     /// Checks that the model has an encoder for `modality`.

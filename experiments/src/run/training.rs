@@ -8,6 +8,7 @@ use std::time::Instant;
 use burn::prelude::*;
 use serde_json::json;
 use triptych_datasets::batch::HostBatch;
+use triptych_datasets::text::WordBoundaries;
 use triptych_tasks::model::Model;
 use triptych_tasks::objectives::{Companions, Momentum, Objective, StepInputs, TokenIds, differentiate};
 
@@ -45,6 +46,7 @@ pub(crate) struct Trainer<'a> {
     optimizer: OptimizerState,
     objectives: Vec<(Box<dyn Objective>, &'a ObjectiveSchedule)>,
     token_ids: TokenIds,
+    words: WordBoundaries,
     device: Device,
     step: u64,
     /// Seconds of training before this process.
@@ -64,7 +66,7 @@ impl<'a> Trainer<'a> {
         fingerprint: String,
         model: Model,
         teacher: Option<Model>,
-        token_ids: TokenIds,
+        (token_ids, words): (TokenIds, WordBoundaries),
         device: &Device,
     ) -> Result<Self, TrainError> {
         let pace = Pace::new(&config.train.freeze, &config.train.lr_ratios);
@@ -86,6 +88,7 @@ impl<'a> Trainer<'a> {
             model: Some(model),
             objectives,
             token_ids,
+            words,
             device: device.clone(),
             step: 0,
             earlier_s: 0.0,
@@ -198,6 +201,7 @@ impl<'a> Trainer<'a> {
             model: self.model.as_ref().expect("the model is only away during an update"),
             batch,
             token_ids: self.token_ids,
+            words: Some(&self.words),
             device: &self.device,
             seed: self.config.seed,
             step: self.step,

@@ -60,7 +60,8 @@ fn holdouts_and_files_are_told_apart_by_the_names_of_classes() {
     assert!((accuracy["value"].as_f64().unwrap() - n_right as f64 / 0.06).abs() < 1e-9);
     desk.succeed(&["report", "run"]);
     let report = fs::read_to_string(desk.path("run/report.html")).unwrap();
-    assert!(report.contains("Zero-shot classification"));
+    assert!(report.contains("Zero-shot classification, image → text, unseen style"));
+    assert!(report.contains("8 classes, by the phrases {} ") && report.contains("taken for it"));
 
     let corpus = Corpus::open(desk.path("run/corpus")).unwrap();
     let place = corpus.entries().iter().position(|entry| entry.image.is_some()).unwrap();

@@ -22,6 +22,7 @@ momentum_audio_text = { weight = 0.5, n_queued = 6, ramp_steps = 10 }
 distil_image_text = { weight = 0.5 }
 distil_image = { weight = 0.5, distance = "squared_error" }
 distil_caption = { weight = 0.5, temperature = 1.5 }
+masked_text = { weight = 0.5, masked = 0.3, whole_words = true }
 
 [evaluate]
 rerank = 3

@@ -1,5 +1,6 @@
 //! Whole runs of the built program on a handful of concepts: stopped, damaged, starved of disk, used.
 
+mod answers;
 mod augmentation;
 mod classification;
 mod companions;
@@ -8,5 +9,6 @@ mod disk;
 mod fixture;
 mod interruption;
 mod media;
+mod probe;
 mod starting;
 mod subsets;

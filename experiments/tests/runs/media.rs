@@ -109,6 +109,83 @@ fn pictures_are_found_by_words_speech_and_pictures() {
 }
 
 #[test]
+fn recordings_and_texts_are_found_too_and_only_a_judge_ranks_again() {
+    let desk = Desk::new();
+    let run = desk.trained("run");
+    let (png, wav) = media(&run);
+    fs::write(desk.path("query.png"), png).unwrap();
+    fs::write(desk.path("query.wav"), wav).unwrap();
+    for (query, find, n, own) in [
+        ("red heart", "audio", 10, false),
+        ("query.wav", "audio", 10, true),
+        ("query.png", "audio", 10, false),
+        ("query.wav", "text", 8, false),
+        ("query.png", "text", 8, false),
+    ] {
+        let arguments = ["search", "run", query, "--find", find, "--top", "99", "--json", "--quiet"];
+        let found = json(desk.succeed(&arguments).as_bytes());
+        assert_eq!(found.len(), n, "{query} among {find}: {found:?}");
+        let similarities = found.iter().map(|found| found["similarity"].as_f64().unwrap());
+        let similarities = similarities.collect::<Vec<_>>();
+        assert!(similarities.is_sorted_by(|a, b| a >= b), "{query}: {similarities:?}");
+        assert!(!own || similarities[0] > 0.999, "{query} among {find}: {similarities:?}");
+        assert!(found.iter().all(|found| found["matching"].is_null()));
+    }
+    let message = desk.fail(2, &["search", "run", "red heart", "--rerank", "4"]);
+    assert!(
+        message.contains(
+            "has not learned to judge pairs of text and image, which `--rerank` asks for\n  hint: "
+        ) && message.contains("`model.heads.matching = true` and the objective `matching_image_text`"),
+        "{message}"
+    );
+    let message = desk.fail(2, &["search", "run", "query.png", "--rerank", "4"]);
+    assert!(message.contains("`--rerank` judges pairs of two kinds, got image and image"), "{message}");
+    desk.fail(2, &["search", "run", "red heart", "--rerank", "0"]);
+    let message = desk.fail(2, &["search", "run", "query.png", "--find", "audio", "--split", "validation"]);
+    assert!(
+        message.contains("has no recordings in that split\n  hint: `--split all` searches all "),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_judge_orders_the_best_and_says_how_sure_it_is() {
+    let desk = Desk::new();
+    desk.succeed(&[
+        "train",
+        "tiny.toml",
+        "--out",
+        "run",
+        "--quiet",
+        "--set",
+        "model.heads.matching=true",
+        "--set",
+        "objectives.matching_image_text.weight=1.0",
+    ]);
+    let search = |options: &[&str]| {
+        let arguments = ["search", "run", "red heart", "--split", "all", "--top", "24", "--json", "--quiet"];
+        json(desk.succeed(&[&arguments[..], options].concat()).as_bytes())
+    };
+    let (plain, judged) = (search(&[]), search(&["--rerank", "7"]));
+    let ids =
+        |found: &[Value]| found.iter().map(|f| f["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let (mut first, mut again) = (ids(&plain[..7]), ids(&judged[..7]));
+    // the rest stays where it was
+    assert_eq!(ids(&plain[7..]), ids(&judged[7..]));
+    first.sort();
+    again.sort();
+    assert_eq!(first, again);
+    let odds = judged.iter().map(|found| found["matching"].as_f64()).collect::<Vec<_>>();
+    assert!(odds[..7].iter().all(|odds| odds.is_some_and(|odds| (0.0..=1.0).contains(&odds))), "{odds:?}");
+    assert!(odds[..7].is_sorted_by(|a, b| a >= b) && odds[7..].iter().all(Option::is_none), "{odds:?}");
+    let message = desk.fail(2, &["search", "run", "red heart", "--find", "audio", "--rerank", "4"]);
+    assert!(
+        message.contains("pairs of text and audio") && message.contains("matching_audio_text"),
+        "{message}"
+    );
+}
+
+#[test]
 fn a_run_that_is_not_there_or_not_trained_is_told() {
     let desk = Desk::new();
     fs::create_dir(desk.path("empty")).unwrap();
@@ -245,4 +322,5 @@ fn a_long_recording_is_heard_to_its_end() {
         json(desk.succeed(&["classify", "run", "--labels", "labels.txt", "long.wav", "--json"]).as_bytes());
     let share = found[0]["classes"][0]["probability"].as_f64().unwrap();
     assert!((0.5..=1.0).contains(&share), "{found:?}");
+    desk.succeed(&["search", "run", "long.wav"]);
 }

@@ -111,13 +111,27 @@ impl Backbone {
         tokens.matmul(self.causal.weight.val().transpose()) + self.vocabulary_bias.val().unsqueeze::<2>()
     }
 
-    /// Runs the inputs once, for decoding behind them.
+    /// Runs the inputs once, for decoding behind them; [`Backbone::start_decoding_alone`] does without.
     ///
     /// # Panics
     /// When there is no input at all.
     pub fn start_decoding(&self, inputs: &[TokenSequence]) -> (FusedSequence, DecodingState) {
         assert!(!inputs.is_empty(), "the backbone needs at least one modality");
-        let parts = self.embed(inputs);
+        self.prefill(self.embed(inputs))
+    }
+
+    /// Where decoding of `n_rows` texts begins that have nothing before them.
+    ///
+    /// # Panics
+    /// Without a row.
+    pub fn start_decoding_alone(&self, n_rows: usize) -> DecodingState {
+        assert!(n_rows > 0, "decoding needs at least one row");
+        let ([_, d_model], device) = (self.causal_positions.dims(), self.causal_positions.device());
+        let stream = Stream::absent(n_rows, d_model, &device);
+        self.prefill(vec![Part { segment: Segment::Encoded(Modality::Text), stream }]).1
+    }
+
+    fn prefill(&self, parts: Vec<Part>) -> (FusedSequence, DecodingState) {
         let spans = spans(&parts);
         if let Some(co_attention) = &self.co_attention {
             let is_pad = Stream::joined(&parts).is_pad;
@@ -223,11 +237,10 @@ impl Stream {
     }
 
     /// One token of padding, as what an absent input is: nobody looks at it.
-    fn absent(like: &Self) -> Self {
-        let ([batch, _, d_model], device) = (like.tokens.dims(), like.tokens.device());
+    fn absent(batch: usize, d_model: usize, device: &Device) -> Self {
         Self {
-            tokens: Tensor::zeros([batch, 1, d_model], &device),
-            is_pad: Tensor::<2, Bool>::full([batch, 1], true, &device),
+            tokens: Tensor::zeros([batch, 1, d_model], device),
+            is_pad: Tensor::<2, Bool>::full([batch, 1], true, device),
         }
     }
 }
@@ -243,7 +256,9 @@ fn streams(parts: &[Part]) -> [Stream; 2] {
         let of_it = parts.iter().filter(|part| is_language(part.segment) == of_language).cloned();
         let mut of_it = of_it.collect::<Vec<_>>();
         if of_it.iter().all(|part| part.segment == Segment::Causal) {
-            let absent = Stream::absent(&parts[0].stream);
+            let like = &parts[0].stream.tokens;
+            let [batch, _, d_model] = like.dims();
+            let absent = Stream::absent(batch, d_model, &like.device());
             of_it.insert(0, Part { segment: Segment::Causal, stream: absent });
         }
         Stream::joined(&of_it)

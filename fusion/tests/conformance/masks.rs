@@ -86,6 +86,26 @@ fn decoding_with_a_cache_gives_the_scores_of_the_full_pass() {
 }
 
 #[test]
+fn decoding_behind_nothing_gives_the_scores_of_the_text_alone() {
+    let device = Device::flex();
+    for (name, backbone) in backbones(&device) {
+        let n_causal = backbone.max_causal_tokens();
+        let words = text(&[row(1, n_causal), row(2, n_causal)], n_causal, 9, &device);
+        let full = backbone.forward_causal(&[], &words).span(Segment::Causal).expect("a span of the text");
+        let [_, _, d_model] = full.dims();
+        let mut state = backbone.start_decoding_alone(2);
+        for place in 0..n_causal {
+            let ids = words.ids.clone().narrow(1, place, 1).reshape([2]);
+            let step = backbone.decode_next(ids, &mut state).into_data();
+            let full = backbone.vocabulary_logits(full.clone().narrow(1, place, 1).reshape([2, d_model]));
+            let full = full.into_data();
+            let off = step.iter::<f32>().zip(full.iter::<f32>()).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f32::max) < TOLERANCE, "{name} at {place}: {step}, not {full}");
+        }
+    }
+}
+
+#[test]
 fn a_selected_state_goes_on_as_its_rows_would() {
     let device = Device::flex();
     let ids = |ids: &[i64]| Tensor::<1, Int>::from_data(TensorData::new(ids.to_vec(), [ids.len()]), &device);

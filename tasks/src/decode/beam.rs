@@ -7,7 +7,7 @@ use super::{DecodeError, Text};
 /// How to search.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BeamSearch {
-    /// Texts kept at each step; so many that end are enough for a row.
+    /// Texts kept at each step.
     pub n_beams: usize,
     /// Texts given back a row.
     pub n_best: usize,
@@ -22,6 +22,12 @@ impl BeamSearch {
     /// The likeliest of the texts that `n_beams` find.
     pub fn new(n_beams: usize) -> Self {
         Self { n_beams, n_best: 1, length_penalty: 0.0, repetition_penalty: 1.0 }
+    }
+
+    /// What a text of so many tokens is ranked by, its end mark included.
+    fn score(&self, log_probability: f64, n_tokens: usize) -> f64 {
+        let penalty = ((5.0 + n_tokens as f64) / 6.0).powf(f64::from(self.length_penalty));
+        log_probability / penalty
     }
 
     fn check(&self) -> Result<(), DecodeError> {
@@ -94,7 +100,7 @@ impl BeamSearch {
                     rules.score_row(row_idx, &beam.ids, n_left, scores);
                 }
                 let chosen = row.extend(scores, n_vocab, end, self.n_beams);
-                if row.finished.len() < self.n_beams && !row.beams.is_empty() {
+                if row.is_open(self, n_steps, rules.stops_early()) {
                     still_open.push(row_idx);
                     parents.extend(chosen.iter().map(|beam| first + beam));
                     ids.extend(row.beams.iter().filter_map(|beam| beam.ids.last()));
@@ -156,9 +162,7 @@ impl Row {
         for (log_probability, parent, id) in candidates {
             let ids = &self.beams[parent].ids;
             if id == end {
-                if self.finished.len() < n_beams {
-                    self.finished.push(Beam { ids: ids.clone(), log_probability });
-                }
+                self.finished.push(Beam { ids: ids.clone(), log_probability });
                 continue;
             }
             beams.push(Beam { ids: ids.iter().copied().chain([id]).collect(), log_probability });
@@ -171,22 +175,35 @@ impl Row {
         parents
     }
 
+    /// Whether what is being written can still change what is given back of at most `n_steps` tokens.
+    fn is_open(&mut self, search: &BeamSearch, n_steps: usize, stops_early: bool) -> bool {
+        if stops_early {
+            self.finished.truncate(search.n_beams);
+            return self.finished.len() < search.n_beams && !self.beams.is_empty();
+        }
+        let Some(best) = self.beams.first() else { return false };
+        let score = |beam: &Beam| search.score(beam.log_probability, beam.ids.len() + 1);
+        self.finished.sort_by(|a, b| score(b).total_cmp(&score(a)));
+        self.finished.truncate(search.n_beams.max(search.n_best));
+        // a text only gets less likely, and a penalty of its length is largest at one end or the other
+        let lengths = [best.ids.len() + 1, n_steps];
+        let most = lengths.map(|n_tokens| search.score(best.log_probability, n_tokens));
+        let most = most.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        self.finished.get(search.n_best - 1).is_none_or(|last| score(last) < most)
+    }
+
     /// The best texts; where fewer have ended than there are beams, the best of the others are cut.
     fn best(self, search: &BeamSearch) -> Vec<Text> {
-        let n_missing = search.n_beams - self.finished.len();
+        let n_missing = search.n_beams.saturating_sub(self.finished.len());
         let cut = self.beams.into_iter().take(n_missing);
         let mut texts = self
             .finished
             .into_iter()
             .chain(cut)
-            .map(|beam| {
-                let n_tokens = (beam.ids.len() + 1) as f64;
-                let penalty = ((5.0 + n_tokens) / 6.0).powf(f64::from(search.length_penalty));
-                Text {
-                    score: beam.log_probability / penalty,
-                    log_probability: beam.log_probability,
-                    ids: beam.ids,
-                }
+            .map(|beam| Text {
+                score: search.score(beam.log_probability, beam.ids.len() + 1),
+                log_probability: beam.log_probability,
+                ids: beam.ids,
             })
             .collect::<Vec<_>>();
         // the earliest of equals first

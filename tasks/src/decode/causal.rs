@@ -26,13 +26,11 @@ pub struct Marks {
 /// Keeps the `n_beams` best texts of every row at each step, and gives the one of the highest probability,
 /// end mark included; one beam is greedy decoding. A text that fills the causal segment is ended.
 ///
-/// A row's result depends neither on its neighbours in the batch nor on their number.
+/// A row's result depends neither on its neighbours in the batch nor on their number. Without inputs it is one row, written from
+/// the begin mark alone.
 ///
 /// # Errors
 /// Scores that are NaN, marks outside the vocabulary, no beam.
-///
-/// # Panics
-/// When there is no input.
 pub fn search(
     backbone: &Backbone,
     inputs: &[TokenSequence],
@@ -73,20 +71,16 @@ impl<'a> Writer<'a> {
         Ok(Self { backbone, marks, constraint })
     }
 
-    /// The best texts of every row, best first.
+    /// The best texts of every row, best first. Without inputs it is one row, written from the begin mark alone.
     ///
     /// # Errors
     /// Scores that are NaN, settings that make no sense, and a constraint that no text fulfils in the length of the causal segment.
-    ///
-    /// # Panics
-    /// When there is no input.
     pub fn search(
         &self,
         inputs: &[TokenSequence],
         search: &BeamSearch,
     ) -> Result<Vec<Vec<Text>>, DecodeError> {
-        let [n_rows, _, _] = inputs[0].tokens.dims();
-        let (_, state) = self.backbone.start_decoding(inputs);
+        let (n_rows, state) = self.start(inputs, 1);
         let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
         search.run(self.backbone, state, n_rows, &prompt, self, self.marks.end, n_steps)
     }
@@ -100,9 +94,6 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// As [`Writer::search`]; another number of rows or labels than there are, and a weight that is none.
-    ///
-    /// # Panics
-    /// When there is no input.
     pub fn search_jointly(
         &self,
         inputs: &[TokenSequence],
@@ -110,33 +101,46 @@ impl<'a> Writer<'a> {
         ctc_weight: f64,
         search: &BeamSearch,
     ) -> Result<Vec<Vec<Text>>, DecodeError> {
-        let [n_rows, _, _] = inputs[0].tokens.dims();
+        let (n_rows, state) = self.start(inputs, frames.len().max(1));
         let n_vocab = self.backbone.n_vocab();
         let rules = JointRules::new(self, frames, self.marks.end, PAD_ID, ctc_weight)?;
         rules.check(n_rows, n_vocab)?;
-        let (_, state) = self.backbone.start_decoding(inputs);
         let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
         search.run(self.backbone, state, n_rows, &prompt, &rules, self.marks.end, n_steps)
     }
 
-    /// Texts of every row drawn at random, the likeliest first. `row_ids` name the rows: equal ids draw equally.
+    /// Texts of every row drawn at random, the likeliest first. `row_ids` name the rows: equal ids draw equally. Without
+    /// inputs there are as many rows as ids, written from the begin mark alone.
     ///
     /// # Errors
     /// As [`Writer::search`].
     ///
     /// # Panics
-    /// When there is no input, or not one id for every row.
+    /// When there is not one id for every row.
     pub fn sample(
         &self,
         inputs: &[TokenSequence],
         row_ids: &[impl AsRef<str>],
         sampling: &Sampling,
     ) -> Result<Vec<Vec<Text>>, DecodeError> {
-        let [n_rows, _, _] = inputs[0].tokens.dims();
+        if row_ids.is_empty() && inputs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (n_rows, state) = self.start(inputs, row_ids.len());
         assert_eq!(row_ids.len(), n_rows, "one id for every row");
-        let (_, state) = self.backbone.start_decoding(inputs);
         let (prompt, n_steps) = ([self.marks.begin], self.backbone.max_causal_tokens());
         sampling.run(self.backbone, state, row_ids, &prompt, self, self.marks.end, n_steps)
+    }
+
+    /// How many rows there are, `n_alone` without inputs, and where their decoding begins.
+    fn start(&self, inputs: &[TokenSequence], n_alone: usize) -> (usize, DecodingState) {
+        match inputs.first() {
+            Some(first) => {
+                let [n_rows, _, _] = first.tokens.dims();
+                (n_rows, self.backbone.start_decoding(inputs).1)
+            }
+            None => (n_alone, self.backbone.start_decoding_alone(n_alone)),
+        }
     }
 }
 

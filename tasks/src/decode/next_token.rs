@@ -41,6 +41,12 @@ pub trait NextToken {
 
 /// What may be written.
 pub trait Rules {
+    /// Whether a beam search ends a row once as many texts have ended as there are beams, though one that is being written may
+    /// be likelier than all of them. Otherwise it goes on until none can be better than those that it gives back.
+    fn stops_early(&self) -> bool {
+        false
+    }
+
     /// Turns logits into natural log-probabilities in place, with negative infinity for what may not stand behind `written`. So many
     /// tokens may still be written, `n_left`; where it is 0, the text has to end.
     ///

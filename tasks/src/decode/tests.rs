@@ -143,6 +143,47 @@ proptest! {
     }
 }
 
+/// What follows is decided by the last token: 0 begins, 1 ends, and 2 is most likely followed by 3, which most likely ends.
+struct Chain;
+
+impl NextToken for Chain {
+    type State = ();
+
+    fn n_vocab(&self) -> usize {
+        4
+    }
+
+    fn max_tokens(&self) -> usize {
+        5
+    }
+
+    fn step(&self, ids: &[u32], (): &mut ()) -> Vec<f32> {
+        let shares = |id: &u32| match id {
+            2 => [0.0, 0.004, 0.006, 0.99],
+            3 => [0.0, 0.98, 0.01, 0.01],
+            _ => [0.0, 0.06, 0.9, 0.04],
+        };
+        ids.iter().flat_map(shares).map(f32::ln).collect()
+    }
+
+    fn select(&self, (): &(), _: &[usize]) {}
+}
+
+#[test]
+fn a_likely_text_is_written_to_its_end_though_unlikely_ones_end_first() {
+    let search = |n_beams: usize, n_best: usize| {
+        let search = BeamSearch { n_best, ..BeamSearch::new(n_beams) };
+        search.run(&Chain, (), 1, &[BEGIN], &Free, END, 5).expect("nothing is wrong with it").remove(0)
+    };
+    for n_beams in 1..4 {
+        let best = search(n_beams, 1).remove(0);
+        assert_eq!(best.ids, [2, 3], "{n_beams} beams");
+        assert!((best.log_probability - (0.9f64 * 0.99 * 0.98).ln()).abs() < 1e-5, "{best:?}");
+    }
+    let found = search(3, 3);
+    assert_eq!(found.iter().map(|text| text.ids.as_slice()).collect::<Vec<_>>(), [&[2, 3][..], &[], &[3]]);
+}
+
 #[test]
 fn draws_come_as_often_as_they_are_likely() {
     let table = Table { logits: vec![0.5, -1.0, 2.0, 1.0, 0.0, 0.3, -0.7], max_tokens: 1 };

@@ -29,6 +29,12 @@ pub enum MetricError {
         /// The place in the list of references.
         image_idx: usize,
     },
+    /// A question that nobody answered.
+    #[error("question {question_idx} has no answer to compare with: expected at least one")]
+    NoAnswers {
+        /// The place in the list of references.
+        question_idx: usize,
+    },
     /// A hypothesis that belongs to nothing.
     #[error("unknown id {id:?}: a hypothesis has it, no reference does{hint}")]
     UnknownId {

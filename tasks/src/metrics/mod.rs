@@ -4,9 +4,10 @@
 //! |---|---|---|
 //! | speech recognition | WER, CER, MER, WIL | [`WordErrors`] |
 //! | captions | CIDEr-D, BLEU-1 to 4, ROUGE-L, exact | [`Captions`] |
+//! | answers to questions | VQA accuracy, exact answer | [`Answers`] |
 //! | retrieval | R@1, R@5, R@10, median and mean rank, mAP | [`Ranks`] |
 //! | text generation | BLEU, chrF | [`Texts`] |
-//! | classification | top-1 and top-5 accuracy, macro F1, calibration | [`Classifications`] |
+//! | classification | top-1 and top-5 accuracy, that of the mean class, macro F1, calibration | [`Classifications`] |
 //! | audits of bias | any figure by group, skew of rankings, captions that change with an attribute | [`bias`] |
 //!
 //! Each gives [`Figure`]s, and they [`Score`]s with bootstrap intervals and [`Comparison`]s of two systems. Shares are
@@ -14,6 +15,7 @@
 //! [`TOKENIZER`](caption::TOKENIZER)) is part of a figure: print both.
 
 mod alignment;
+pub mod answers;
 pub mod bias;
 pub mod caption;
 pub mod classification;
@@ -23,6 +25,7 @@ mod interval;
 mod matched_pairs;
 mod normalizer;
 mod pairing;
+mod proportion;
 pub mod retrieval;
 mod score;
 mod significance;
@@ -30,6 +33,7 @@ pub mod text;
 pub mod word_errors;
 
 pub use alignment::{Edit, EditCounts, align, edits};
+pub use answers::{Answers, normalise_answer};
 pub use caption::Captions;
 pub use classification::Classifications;
 pub use error::MetricError;
@@ -38,6 +42,7 @@ pub use interval::{Bootstrap, Clusters, Interval, LEVEL, Resampling, bootstrap};
 pub use matched_pairs::MatchedPairs;
 pub use normalizer::Normalizer;
 pub use pairing::pair_by_id;
+pub use proportion::proportion_interval;
 pub use retrieval::{Ranks, chance_recall};
 pub use score::{Metric, Score};
 pub use significance::Comparison;
@@ -57,6 +62,8 @@ pub const METRICS: &[Metric] = &[
     caption::BLEU[3],
     caption::ROUGE_L,
     caption::EXACT,
+    answers::VQA,
+    answers::EXACT_ANSWER,
     retrieval::RECALL_AT_1,
     retrieval::RECALL_AT_5,
     retrieval::RECALL_AT_10,
@@ -67,6 +74,7 @@ pub const METRICS: &[Metric] = &[
     text::CHRF,
     classification::ACCURACY,
     classification::TOP_5_ACCURACY,
+    classification::MEAN_PER_CLASS_ACCURACY,
     classification::MACRO_F1,
     classification::ECE,
     classification::ADAPTIVE_ECE,
@@ -100,6 +108,8 @@ mod tests {
             .scores(&resampling)
             .unwrap();
         scores.extend(Captions::new(&hypotheses, &listed).unwrap().scores(None, &resampling).unwrap());
+        let given: Vec<Vec<&str>> = references.iter().map(|&reference| vec![reference; 4]).collect();
+        scores.extend(Answers::new(&hypotheses, &given).unwrap().scores(&resampling).unwrap());
         scores.extend(Ranks::new(&similarity, 4, &relevant).unwrap().scores(&resampling).unwrap());
         scores.extend(Texts::new(&hypotheses, &listed).unwrap().scores(&resampling).unwrap());
         let logits: Vec<f64> = (0..24).map(|idx| f64::from(idx * 7 % 5)).collect();

@@ -3,8 +3,9 @@
 use std::cell::{OnceCell, RefCell};
 
 use burn::prelude::*;
-use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
+use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, QuestionBatch, TextBatch};
 use triptych_datasets::draw::Draw;
+use triptych_datasets::text::WordBoundaries;
 use triptych_encoders::layers::experts::Routing;
 use triptych_encoders::{AudioInput, ImageInput, Modality, TextInput, TokenSequence};
 use triptych_fusion::sequence::FusedSequence;
@@ -42,6 +43,8 @@ pub struct StepContext<'a> {
     pub batch: &'a HostBatch,
     /// Special token ids.
     pub token_ids: TokenIds,
+    /// Where words begin and end among the tokens, where that is known.
+    words: Option<&'a WordBoundaries>,
     device: Device,
     seed: u64,
     step: u64,
@@ -70,6 +73,7 @@ impl<'a> StepContext<'a> {
             model,
             batch,
             token_ids,
+            words: None,
             device: device.clone(),
             seed,
             step,
@@ -83,6 +87,20 @@ impl<'a> StepContext<'a> {
             teacher: None,
             momentum: None,
         }
+    }
+
+    /// The same, and it is known where words begin and end among the tokens.
+    #[must_use]
+    pub fn with_words(self, words: Option<&'a WordBoundaries>) -> Self {
+        Self { words, ..self }
+    }
+
+    /// Where words begin and end among the tokens.
+    ///
+    /// # Panics
+    /// When the context was not told.
+    pub(super) fn words(&self) -> &'a WordBoundaries {
+        self.words.expect("whole words are masked only where `with_words` tells which there are")
     }
 
     /// The same with models beside the one that learns, which see the same batch.
@@ -281,6 +299,21 @@ impl<'a> StepContext<'a> {
     /// row has both.
     pub fn paired(&self, a: Modality, b: Modality) -> Option<[Vec<usize>; 2]> {
         self.pairings(a, b).into_iter().next()
+    }
+
+    /// The same of one modality with other rows that rise.
+    pub(super) fn first_pairing(&self, modality: Modality, rows: &[usize]) -> Option<[Vec<usize>; 2]> {
+        pairings(self.rows(modality)?, rows).into_iter().next()
+    }
+
+    /// Questions about the batch's pictures or sounds, if it has any and the model reads text.
+    pub(super) fn questions(&self, modality: Modality) -> Option<&'a QuestionBatch> {
+        let questions = match modality {
+            Modality::Image => self.batch.image_questions.as_ref(),
+            Modality::Audio => self.batch.audio_questions.as_ref(),
+            Modality::Text => None,
+        };
+        questions.filter(|_| self.model.knows(Modality::Text))
     }
 
     /// The same for every sound of a row, one after the other: as many pairings as a row of either has samples.

@@ -3,9 +3,11 @@
 use burn::prelude::*;
 use serde::{Deserialize, Serialize};
 use triptych_datasets::draw::Draw;
+use triptych_datasets::text::WordBoundaries;
 use triptych_encoders::Modality;
 
 use super::hidden_text::HiddenText;
+use super::masks;
 use super::options::{self, OptionError, Options};
 use super::{Objective, StepContext, TokenIds};
 
@@ -18,9 +20,11 @@ const REPLACED_AT_RANDOM: f32 = 0.1;
 pub(super) struct TextMask {
     /// Share of a text's tokens to predict; at least one of each text (0.15 in Devlin et al. 2019).
     masked: f64,
+    /// Whether words are hidden as a whole: what is left of a word often tells the rest of it.
+    whole_words: bool,
 }
 
-const DEFAULTS: TextMask = TextMask { masked: 0.15 };
+const DEFAULTS: TextMask = TextMask { masked: 0.15, whole_words: false };
 
 /// Texts alone.
 pub(super) const ALONE: MaskedText = MaskedText {
@@ -97,10 +101,11 @@ impl Objective for MaskedText {
             return None;
         }
         let draws = context.draws(self.name, Modality::Text, &places);
+        let words = self.mask.whole_words.then(|| context.words());
         let masked = texts
             .iter()
             .zip(draws)
-            .map(|(text, mut draw)| self.mask.apply(text, &context.token_ids, &mut draw));
+            .map(|(text, mut draw)| self.mask.apply(text, words, &context.token_ids, &mut draw));
         let (seen, counted): (Vec<_>, Vec<_>) = masked.unzip();
         let hidden = HiddenText::new(&texts, seen, &counted, context.device());
         inputs.push(context.model.encode_text(&hidden.input));
@@ -110,10 +115,20 @@ impl Objective for MaskedText {
 }
 
 impl TextMask {
-    /// The text with replaced tokens, and which places are to be predicted.
-    fn apply(&self, text: &[u32], ids: &TokenIds, draw: &mut Draw) -> (Vec<u32>, Vec<usize>) {
+    /// The text with replaced tokens, and which places are to be predicted: those of whole words where it is told which there
+    /// are. What replaces a token is drawn for each of them, also within a word.
+    fn apply(
+        &self,
+        text: &[u32],
+        words: Option<&WordBoundaries>,
+        ids: &TokenIds,
+        draw: &mut Draw,
+    ) -> (Vec<u32>, Vec<usize>) {
         let n_masked = ((text.len() as f64 * self.masked).round() as usize).max(1);
-        let mut places = draw.choose(text.len(), n_masked);
+        let mut places = match words {
+            Some(words) => masks::whole_words(&words.words(text), n_masked, draw),
+            None => draw.choose(text.len(), n_masked),
+        };
         places.sort_unstable();
         let mut seen = text.to_vec();
         for &place in &places {
@@ -140,7 +155,7 @@ mod tests {
         let text = (100..200).collect::<Vec<u32>>();
         let (mut n_masked, mut n_kept, mut n_other) = (0, 0, 0);
         for seed in 0..400 {
-            let (seen, places) = DEFAULTS.apply(&text, &IDS, &mut Draw::new(seed, 0, "", ""));
+            let (seen, places) = DEFAULTS.apply(&text, None, &IDS, &mut Draw::new(seed, 0, "", ""));
             assert_eq!(places.len(), 15);
             for place in 0..100 {
                 let is_counted = places.contains(&place);
@@ -164,8 +179,32 @@ mod tests {
     fn every_text_has_one_to_predict_but_an_empty_one() {
         let n_counted = |n: usize| {
             let text = vec![7; n];
-            DEFAULTS.apply(&text, &IDS, &mut Draw::new(1, 0, "", "")).1.len()
+            DEFAULTS.apply(&text, None, &IDS, &mut Draw::new(1, 0, "", "")).1.len()
         };
         assert_eq!([0, 1, 3, 9, 10, 20].map(n_counted), [0, 1, 1, 1, 2, 3]);
+    }
+    #[test]
+    fn whole_words_are_hidden_or_seen() {
+        // every third token begins a word
+        let vocabulary =
+            (0..1000).map(|id| if id % 3 == 0 { (Some("▁a"), false) } else { (Some("b"), false) });
+        let words = WordBoundaries::new(vocabulary);
+        let text = (300..400).collect::<Vec<u32>>();
+        let mask = TextMask { whole_words: true, ..DEFAULTS };
+        let mut n_other = 0;
+        for seed in 0..100 {
+            let (seen, places) = mask.apply(&text, Some(&words), &IDS, &mut Draw::new(seed, 0, "", ""));
+            // the last word is one token alone
+            assert!((13..=15).contains(&places.len()), "{places:?}");
+            for word in words.words(&text) {
+                let n_counted = word.clone().filter(|place| places.contains(place)).count();
+                assert!(n_counted == 0 || n_counted == word.len(), "{word:?} of {places:?}");
+            }
+            let is_as_before = |place: &usize| seen[*place] == text[*place];
+            assert!((0..100).filter(|place| !places.contains(place)).all(|place| is_as_before(&place)));
+            n_other += places.iter().filter(|place| !is_as_before(place)).count();
+        }
+        // nine of ten of what is to be predicted, give or take four deviations
+        assert!((1290..=1420).contains(&n_other), "{n_other}");
     }
 }

@@ -1,6 +1,7 @@
 //! Training objectives. Each is one file and one line of [`OBJECTIVES`]; they combine freely, each over the
 //! modalities that it needs.
 
+mod answer;
 mod caption;
 mod companions;
 mod compared;
@@ -113,6 +114,11 @@ pub trait Objective: Send + Sync {
         false
     }
 
+    /// The modality about which samples must hold questions, where it learns from those.
+    fn asks(&self) -> Option<Modality> {
+        None
+    }
+
     /// What a config may set of it by name, with the values that it has.
     fn options(&self) -> Options {
         Options::new()
@@ -142,6 +148,8 @@ pub static OBJECTIVES: &[&dyn Objective] = &[
     &caption::CAPTION,
     &caption::TRANSCRIPT,
     &hybrid::HYBRID,
+    &answer::ANSWER,
+    &answer::ANSWER_AUDIO,
     &text_generation::TEXT_GENERATION,
     &ctc::CTC,
     &masked_text::ALONE,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
+use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, QuestionBatch, TextBatch};
 
 /// Cuts a batch into at most `n_pieces` of rows that follow one another, as equal as can be and none empty. Rows are padded
 /// as widely as they were, so that each stays what it is.
@@ -22,7 +22,7 @@ fn cut(batch: &HostBatch, rows: Range<usize>) -> HostBatch {
         all[places.clone()].iter().map(|row| row - rows.start).collect::<Vec<_>>()
     };
     let values = |places: &Range<usize>, size: usize| places.start * size..places.end * size;
-    let text = batch.text.as_ref().map(|text| {
+    let cut_text = |text: &TextBatch| {
         let places = places(&text.rows);
         TextBatch {
             rows: own(&text.rows, &places),
@@ -30,7 +30,15 @@ fn cut(batch: &HostBatch, rows: Range<usize>) -> HostBatch {
             lengths: text.lengths[places].to_vec(),
             n_tokens: text.n_tokens,
         }
-    });
+    };
+    let cut_questions = |asked: &QuestionBatch| QuestionBatch {
+        questions: cut_text(&asked.questions),
+        answers: cut_text(&asked.answers),
+    };
+    let questions = [&batch.image_questions, &batch.audio_questions]
+        .map(|asked| asked.as_ref().map(cut_questions).filter(|asked| !asked.questions.rows.is_empty()));
+    let [image_questions, audio_questions] = questions;
+    let text = batch.text.as_ref().map(cut_text);
     let image = batch.image.as_ref().map(|image| {
         let (places, size) = (places(&image.rows), image.height * image.width * 3);
         ImageBatch {
@@ -56,6 +64,8 @@ fn cut(batch: &HostBatch, rows: Range<usize>) -> HostBatch {
         text: text.filter(|text| !text.rows.is_empty()),
         image: image.filter(|image| !image.rows.is_empty()),
         audio: audio.filter(|audio| !audio.rows.is_empty()),
+        image_questions,
+        audio_questions,
         mixup: None,
     }
 }
@@ -82,6 +92,11 @@ mod tests {
                 n_frames: 1,
                 n_mels: 1,
             }),
+            image_questions: None,
+            audio_questions: Some(QuestionBatch {
+                questions: TextBatch { rows: vec![3], ids: vec![9], lengths: vec![1], n_tokens: 1 },
+                answers: TextBatch { rows: vec![3], ids: vec![6, 5], lengths: vec![2], n_tokens: 2 },
+            }),
             mixup: None,
         };
         let [first, second] = pieces(&batch, 2).try_into().expect("two pieces");
@@ -92,6 +107,10 @@ mod tests {
         let (text, audio) = (second.text.expect("its rows have texts"), second.audio.expect("and sounds"));
         assert_eq!((text.rows, text.ids), (vec![2], vec![8, 0]));
         assert_eq!((audio.rows, audio.frames), (vec![1], vec![0.3]));
+        let asked = second.audio_questions.expect("its sound is asked about");
+        assert_eq!((asked.questions.rows, asked.questions.ids), (vec![1], vec![9]));
+        assert_eq!((asked.answers.rows, asked.answers.ids), (vec![1], vec![6, 5]));
+        assert_eq!((first.audio_questions, second.image_questions), (None, None));
         assert_eq!(pieces(&batch, 99).len(), 5);
         assert!(pieces(&batch, 5)[0].audio.is_none());
         assert_eq!(pieces(&HostBatch::default(), 3).len(), 1);

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use burn::prelude::*;
 use triptych_datasets::batch::HostBatch;
+use triptych_datasets::text::WordBoundaries;
 use triptych_encoders::Modality;
 
 use super::companions::{Companions, Entries};
@@ -34,6 +35,8 @@ pub struct StepInputs<'a> {
     pub batch: &'a HostBatch,
     /// Special token ids.
     pub token_ids: TokenIds,
+    /// Where words begin and end among the tokens; objectives that mask whole words need to know.
+    pub words: Option<&'a WordBoundaries>,
     /// Where the model lives.
     pub device: &'a Device,
     /// Decides, with the step, everything that is drawn.
@@ -209,8 +212,9 @@ fn queued(context: &StepContext<'_>, weighted: &[(&dyn Objective, f32)]) -> Vec<
 impl<'a> StepInputs<'a> {
     /// The batch and its encodings.
     pub fn context(&self) -> StepContext<'a> {
-        let Self { model, batch, token_ids, device, seed, step, companions } = *self;
-        StepContext::new(model, batch, token_ids, device, seed, step).with_companions(companions)
+        let Self { model, batch, token_ids, words, device, seed, step, companions } = *self;
+        let context = StepContext::new(model, batch, token_ids, device, seed, step);
+        context.with_words(words).with_companions(companions)
     }
 
     /// What is drawn on the device (which samples skip a block) is a function of the seed, the step and the piece.

@@ -1,8 +1,9 @@
-//! The metrics against jiwer, pycocoevalcap, sacrebleu, CLIP_benchmark, scikit-learn and Whisper's normalisers,
-//! InfoNCE against open_clip's, the other objectives against PyTorch, those on pairs with their gradients, CTC decoding
-//! against kenlm and pyctcdecode, logits and Whisper's decoding against transformers and openai-whisper: the scripts beside
-//! this made the values.
+//! The metrics against jiwer, pycocoevalcap, sacrebleu, CLIP_benchmark, scikit-learn, the VQA evaluation and Whisper's
+//! normalisers, InfoNCE against open_clip's, the other objectives against PyTorch, those on pairs with their gradients, CTC
+//! decoding against kenlm and pyctcdecode, logits and Whisper's decoding against transformers and openai-whisper: the scripts
+//! beside this made the values.
 
+mod answers;
 mod captions;
 mod contrastive;
 mod ctc;

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
-from sklearn.metrics import accuracy_score, f1_score, top_k_accuracy_score
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, top_k_accuracy_score
 
 from metrics import EDGE, ODD, SPOKEN, WORDS, damaged, dump, sentence
 
@@ -98,6 +98,7 @@ def classification(rng):
         "labels": labels.tolist(), "logits": logits.round(6).ravel().tolist(), "n_classes": n_classes,
         "accuracy": accuracy_score(labels, predicted),
         "top-5 accuracy": top_k_accuracy_score(labels, logits, k=5, labels=np.arange(n_classes)),
+        "mean per-class accuracy": balanced_accuracy_score(labels, predicted),
         "macro F1": f1_score(labels, predicted, average="macro"),
         "ECE": float(ece), "adaptive ECE": float(sum(masses) / n),
     })

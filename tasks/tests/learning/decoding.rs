@@ -7,7 +7,7 @@ use triptych_encoders::{Modality, TextInput, TokenSequence};
 use triptych_fusion::backbone::{Backbone, BackboneConfig};
 use triptych_fusion::sequence::Segment;
 use triptych_tasks::decode::causal::{Marks, Writer, search};
-use triptych_tasks::decode::{BeamSearch, Decoded, ctc};
+use triptych_tasks::decode::{BeamSearch, Decoded, Sampling, ctc};
 
 use crate::parameters;
 
@@ -121,6 +121,47 @@ fn one_beam_takes_the_best_token_at_every_step() {
         (1..30).contains(&n_ended),
         "{n_ended} of 30 texts ended by themselves: the models are too much alike"
     );
+}
+
+#[test]
+fn without_any_input_texts_are_written_from_the_begin_mark_alone() {
+    let device = Device::flex();
+    for seed in 1..4 {
+        let backbone = backbone(N_TEXTS, seed);
+        let scores = |ids: &[u32]| {
+            let ids = std::iter::once(marks().begin).chain(ids.iter().copied()).map(i64::from);
+            let ids = ids.collect::<Vec<_>>();
+            let n = ids.len();
+            let ids = Tensor::from_data(TensorData::new(ids, [1, n]), &device);
+            let text = TextInput { ids, is_pad: padding(&[n], n, &device) };
+            let causal = backbone.forward_causal(&[], &text).span(Segment::Causal).expect("a span of it");
+            let [_, _, d_model] = causal.dims();
+            let logits = backbone.vocabulary_logits(causal.narrow(1, n - 1, 1).reshape([1, d_model]));
+            burn::tensor::activation::log_softmax(logits, 1).into_data().iter::<f32>().collect::<Vec<_>>()
+        };
+        let (mut ids, mut total) = (Vec::new(), 0.0);
+        loop {
+            let scores = scores(&ids);
+            let candidates = ordinary().filter(|_| ids.len() + 1 < N_TEXTS).chain([marks().end]);
+            let best = candidates.max_by(|&a, &b| scores[a as usize].total_cmp(&scores[b as usize]));
+            let best = best.expect("a text may always end");
+            total += scores[best as usize];
+            if best == marks().end {
+                break;
+            }
+            ids.push(best);
+        }
+        let written = search(&backbone, &[], &marks(), 1).expect("nothing is wrong with it");
+        assert_eq!(written.len(), 1);
+        assert_same(&written[0], &Decoded { confidence: total / (ids.len() + 1) as f32, ids });
+        let marks = marks();
+        let writer = Writer::new(&backbone, &marks, None).expect("marks that fit");
+        let sampling = Sampling { n_samples: 2, ..Sampling::new(1) };
+        let drawn = writer.sample(&[], &["a", "b", "a"], &sampling).expect("nothing is wrong with it");
+        assert_eq!((drawn.len(), drawn[0].len()), (3, 2));
+        assert_eq!(drawn[0][0].ids, drawn[2][0].ids);
+        assert!(writer.sample(&[], &[""; 0], &sampling).expect("no row").is_empty());
+    }
 }
 
 #[test]

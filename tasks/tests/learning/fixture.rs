@@ -1,7 +1,7 @@
 //! A small model and synthetic samples that it can tell apart and learn by heart.
 
 use burn::prelude::*;
-use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, TextBatch};
+use triptych_datasets::batch::{AudioBatch, HostBatch, ImageBatch, QuestionBatch, TextBatch};
 use triptych_encoders::Modality;
 use triptych_tasks::heads::pair::Pair;
 use triptych_tasks::model::{DataShape, Model, ModelConfig};
@@ -108,6 +108,18 @@ fn frames(sample: usize) -> Vec<f32> {
         .collect()
 }
 
+/// A text of each of the samples.
+fn text_batch(samples: &[usize], text: impl Fn(usize) -> Vec<u32>) -> TextBatch {
+    let rows = samples.iter().map(|&sample| text(sample)).collect::<Vec<_>>();
+    let n_tokens = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let lengths = rows.iter().map(Vec::len).collect();
+    let padded = rows.into_iter().flat_map(|mut row| {
+        row.resize(n_tokens, PAD_ID);
+        row
+    });
+    TextBatch { rows: samples.to_vec(), ids: padded.collect(), lengths, n_tokens }
+}
+
 /// The samples `0..n`, each with all three modalities.
 pub(crate) fn batch(n: usize) -> HostBatch {
     let all = (0..n).collect::<Vec<_>>();
@@ -116,15 +128,13 @@ pub(crate) fn batch(n: usize) -> HostBatch {
 
 /// The samples `0..n`, of which those listed have text, picture and sound, in the order of [`Modality::ALL`].
 pub(crate) fn batch_of(n: usize, [texts, images, sounds]: [&[usize]; 3]) -> HostBatch {
-    let text = || {
-        let rows = texts.iter().map(|&sample| text(sample)).collect::<Vec<_>>();
-        let n_tokens = rows.iter().map(Vec::len).max().unwrap_or(0);
-        let lengths = rows.iter().map(Vec::len).collect();
-        let padded = rows.into_iter().flat_map(|mut row| {
-            row.resize(n_tokens, PAD_ID);
-            row
-        });
-        TextBatch { rows: texts.to_vec(), ids: padded.collect(), lengths, n_tokens }
+    // what is asked, and answered, is as much of a text
+    let questions = |media: &[usize]| {
+        let rows = texts.iter().copied().filter(|sample| media.contains(sample)).collect::<Vec<_>>();
+        (!rows.is_empty()).then(|| QuestionBatch {
+            questions: text_batch(&rows, |sample| text(sample)[..1 + sample % 2].to_vec()),
+            answers: text_batch(&rows, text),
+        })
     };
     let image = || ImageBatch {
         rows: images.to_vec(),
@@ -150,9 +160,11 @@ pub(crate) fn batch_of(n: usize, [texts, images, sounds]: [&[usize]; 3]) -> Host
     };
     HostBatch {
         ids: (0..n).map(|sample| sample.to_string()).collect(),
-        text: (!texts.is_empty()).then(text),
+        text: (!texts.is_empty()).then(|| text_batch(texts, text)),
         image: (!images.is_empty()).then(image),
         audio: (!sounds.is_empty()).then(audio),
+        image_questions: questions(images),
+        audio_questions: questions(sounds),
         mixup: None,
     }
 }
@@ -161,7 +173,9 @@ pub(crate) fn batch_of(n: usize, [texts, images, sounds]: [&[usize]; 3]) -> Host
 pub(crate) fn without(batch: &HostBatch, modality: Modality) -> HostBatch {
     let mut batch = batch.clone();
     match modality {
-        Modality::Text => batch.text = None,
+        Modality::Text => {
+            (batch.text, batch.image_questions, batch.audio_questions) = (None, None, None);
+        }
         Modality::Image => batch.image = None,
         Modality::Audio => batch.audio = None,
     }
@@ -171,7 +185,9 @@ pub(crate) fn without(batch: &HostBatch, modality: Modality) -> HostBatch {
 /// The batch with other content in the padding of its texts and sounds.
 pub(crate) fn with_garbage_in_padding(batch: &HostBatch) -> HostBatch {
     let mut batch = batch.clone();
-    if let Some(text) = &mut batch.text {
+    let asked = [&mut batch.image_questions, &mut batch.audio_questions].into_iter().flatten();
+    let asked = asked.flat_map(|asked| [&mut asked.questions, &mut asked.answers]);
+    for text in batch.text.iter_mut().chain(asked) {
         for (row, &length) in text.lengths.iter().enumerate() {
             for idx in length..text.n_tokens {
                 text.ids[row * text.n_tokens + idx] = TOKEN_IDS.first_ordinary + idx as u32;

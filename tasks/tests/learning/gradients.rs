@@ -68,6 +68,8 @@ fn gradients_are_the_slopes_of_the_losses() {
         "caption",
         "transcript",
         "transcript_hybrid",
+        "answer",
+        "answer_audio",
         "text_generation",
         "ctc",
         "masked_text",

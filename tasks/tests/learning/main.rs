@@ -1,6 +1,7 @@
 //! What every objective, the model and the decoders must hold to.
 
 mod adam;
+mod answers;
 #[path = "../../../encoders/tests/conformance/config.rs"]
 mod config;
 mod decoding;

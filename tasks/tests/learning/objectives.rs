@@ -18,7 +18,7 @@ const LR: f32 = 5e-3;
 fn goal(objective: &dyn Objective) -> f32 {
     match objective.name() {
         // label smoothing of 0.1 over 24 labels leaves 0.62 of the 3.2 of a uniform guess
-        "caption" | "transcript" => 0.3,
+        "caption" | "transcript" | "answer" | "answer_audio" => 0.3,
         // two thirds of a sound are blanked, and the rest of it hardly tells how loud each band is
         "masked_audio" => 0.6,
         // three quarters of a picture are not even there

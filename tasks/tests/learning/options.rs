@@ -2,6 +2,7 @@
 
 use burn::prelude::*;
 use serde_json::{Value, json};
+use triptych_datasets::text::WordBoundaries;
 use triptych_encoders::vision::VisionEncoderConfig;
 use triptych_tasks::model::{HeadsConfig, ModelConfig};
 use triptych_tasks::objectives::{OBJECTIVES, Objective, StepContext, TokenIds, find};
@@ -42,6 +43,7 @@ fn values_that_make_no_sense_are_refused() {
         ("ctc", json!({"intermediate_weight": 0.0})),
         ("ctc", json!({"consistency": -0.2})),
         ("masked_text", json!({"masked": 0.0})),
+        ("masked_text", json!({"whole_words": 1})),
         ("masked_image", json!({"masked": 1.0})),
         ("masked_image", json!({"blocks": 1})),
         ("masked_autoencoder", json!({"masked": 1.5})),
@@ -107,6 +109,26 @@ fn texts_that_are_written_in_parallel_are_not_read() {
         assert_ne!(value_behind(&*never, 1), value_behind(&*never, 7), "{name}");
         assert_ne!(value_behind(&*half, 1), value_behind(&*half, 7), "{name}");
         assert_eq!(value_behind(&*always, 1), value_behind(&*always, 7), "{name}");
+    }
+}
+
+/// The loss where every n-th token begins a word.
+fn value_with_words(objective: &dyn Objective, n: usize) -> f32 {
+    let device = Device::flex();
+    let (model, batch) = (tiny_model(&device), batch(5));
+    let token = |id: usize| (Some(if id.is_multiple_of(n) { "▁a" } else { "b" }), false);
+    let words = WordBoundaries::new((0..TOKEN_IDS.n_vocab).map(token));
+    let context = StepContext::new(&model, &batch, TOKEN_IDS, &device, 1, 1).with_words(Some(&words));
+    objective.loss(&context).expect("every modality is there").into_scalar()
+}
+
+#[test]
+fn words_count_where_they_are_hidden_as_a_whole() {
+    for name in ["masked_text", "masked_text_given_image", "masked_text_given_audio"] {
+        let tokens = with(name, json!({"masked": 0.5}));
+        assert_eq!(value_with_words(&*tokens, 1), value_with_words(&*tokens, 3), "{name}");
+        let words = with(name, json!({"masked": 0.5, "whole_words": true}));
+        assert_ne!(value_with_words(&*words, 1), value_with_words(&*words, 3), "{name}");
     }
 }
 

@@ -25,6 +25,7 @@ fn gradients(
         model,
         batch,
         token_ids: TOKEN_IDS,
+        words: None,
         device: &device,
         seed: 1,
         step: 400,

@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 
 use super::{ImportError, Importer, Request};
-use crate::sample::{Media, Split};
+use crate::sample::{Media, Question, Split};
 use crate::shard::Licence;
 pub use ledger::{Failure, Place};
 pub use source::Source;
@@ -97,6 +97,8 @@ pub struct RawSample {
     pub span_s: Option<(f64, Option<f64>)>,
     /// Captions or transcripts; empty ones are dropped.
     pub texts: Vec<String>,
+    /// What may be asked about its picture or its sound; answers without a word are dropped.
+    pub questions: Vec<Question>,
     /// Whatever else is known.
     pub tags: BTreeMap<String, String>,
 }

@@ -6,7 +6,7 @@ use super::{Failure, RawMedia, RawSample, Source};
 use crate::audio::{header_duration_s, measure};
 use crate::corpora::Request;
 use crate::image::decode;
-use crate::sample::{Media, Sample, Split};
+use crate::sample::{Media, Question, Sample, Split};
 
 /// A sample that can be written.
 pub(crate) struct Resolved {
@@ -67,7 +67,8 @@ pub(crate) fn resolve(
         }
         None => None,
     };
-    let n_text_bytes: usize = raw.texts.iter().chain(raw.tags.values()).map(String::len).sum();
+    let asked = raw.questions.iter().flat_map(Question::texts);
+    let n_text_bytes: usize = raw.texts.iter().chain(raw.tags.values()).chain(asked).map(String::len).sum();
     if n_text_bytes as u64 > limits.max_item_bytes {
         let reason = format!("expected at most {} bytes of text, got {n_text_bytes}", limits.max_item_bytes);
         return Err(fail(reason));
@@ -75,6 +76,14 @@ pub(crate) fn resolve(
     let mut texts = raw.texts;
     texts.iter_mut().for_each(|text| *text = text.trim().to_owned());
     texts.retain(|text| !text.is_empty());
+    let mut questions = raw.questions;
+    if let Some(wordless) = questions.iter_mut().position(|asked| !asked.tidied()) {
+        let reason = format!("question {}: expected words and an answer, got none", wordless + 1);
+        return Err(fail(reason));
+    }
+    if image.is_none() && audio.is_none() && !questions.is_empty() {
+        return Err(fail("expected a picture or a sound that its question is about, got neither".to_owned()));
+    }
     if image.is_none() && audio.is_none() && texts.is_empty() {
         return Err(fail("expected a picture, a sound or a text, got none of them".to_owned()));
     }
@@ -83,7 +92,7 @@ pub(crate) fn resolve(
         tags.insert("source_id".to_owned(), raw_id);
     }
     let group = raw.group.unwrap_or_else(|| id.clone());
-    let sample = Sample { id, source: place.to_string(), group, split, image, audio, texts, tags };
+    let sample = Sample { id, source: place.to_string(), group, split, image, audio, texts, questions, tags };
     Ok(Resolved { sample, duration_s, place })
 }
 

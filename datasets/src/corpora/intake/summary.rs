@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::ledger::Failure;
-use crate::sample::{Sample, Split};
+use crate::sample::{Question, Sample, Split};
 use crate::shard::Entry;
 
 /// So many samples are shown by a dry run, and so many failures by every run; the ledger has all.
@@ -69,6 +69,9 @@ pub struct Preview {
     pub duration_s: Option<f64>,
     /// Its texts.
     pub texts: Vec<String>,
+    /// What may be asked about it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<Question>,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
 }
@@ -135,6 +138,7 @@ impl Summary {
             audio: sample.audio.as_ref().map(size),
             duration_s,
             texts: sample.texts.clone(),
+            questions: sample.questions.clone(),
             tags: sample.tags.clone(),
         });
     }

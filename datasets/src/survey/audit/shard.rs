@@ -177,6 +177,7 @@ fn record_problem(bytes: &[u8], entry: &Entry) -> Option<String> {
         group: entry.group.clone(),
         split: entry.split,
         texts: entry.texts.clone(),
+        questions: entry.questions.clone(),
         tags: entry.tags.clone(),
     };
     if record == expected {
@@ -188,6 +189,7 @@ fn record_problem(bytes: &[u8], entry: &Entry) -> Option<String> {
         ("group", record.group == expected.group),
         ("split", record.split == expected.split),
         ("texts", record.texts == expected.texts),
+        ("questions", record.questions == expected.questions),
         ("tags", record.tags == expected.tags),
     ];
     let different: Vec<&str> = fields.iter().filter(|(_, is_same)| !is_same).map(|(name, _)| *name).collect();

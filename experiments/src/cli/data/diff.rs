@@ -113,6 +113,7 @@ fn more(text: &mut String, sign: char, total: u64, n_shown: usize) {
 fn name(change: Change) -> &'static str {
     match change {
         Change::Texts => "texts",
+        Change::Questions => "questions",
         Change::Picture => "picture",
         Change::Sound => "sound",
         Change::Split => "split",

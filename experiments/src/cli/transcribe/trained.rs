@@ -98,7 +98,12 @@ pub(super) fn run(args: &Args) -> miette::Result<()> {
         let written = match args.ctc_weight {
             _ if is_by_ctc => Vec::new(),
             Some(weight) => inference.write_jointly(&heard, weight, &search)?,
-            None => inference.write(&heard.encoded, &[""; 0], &Manner::Search(search), None)?,
+            None => inference.write(
+                std::slice::from_ref(&heard.encoded),
+                &[""; 0],
+                &Manner::Search(search),
+                None,
+            )?,
         };
         let mut written = written.into_iter();
         for (row, (path, duration_s)) in usable.into_iter().enumerate() {

@@ -1,10 +1,11 @@
 //! Inputs of the shape and size of a real run. Every figure, picture and sound here is made up, by formula.
 
 use crate::{
-    evaluate::ScoreRow,
+    evaluate::{ClassOutcome, Confusion, ScoreRow},
     report::{
-        CaptionItem, Fact, ItemScore, LedgerRow, Machine, Media, NextStep, ReportInputs, RunFacts,
-        SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+        AnswerItem, CaptionItem, ClassTable, Fact, ItemScore, LedgerRow, Machine, Media, NextStep,
+        ReportInputs, RunFacts, SearchExample, SearchQuery, SearchResult, Series, Stage, TranscriptItem,
+        TriedStrength,
     },
 };
 
@@ -60,7 +61,9 @@ pub(crate) fn inputs() -> ReportInputs {
             series("samples a second", "1/s", |t| 480.0 + 30.0 * noise(t * 3000.0)),
         ],
         scores: scores(),
+        classes: vec![classes("zero-shot", "image", 6), classes("probe", "image encoder", 140)],
         captions: (0..160).map(caption).collect::<Vec<_>>().into(),
+        answers: (0..7).map(answer).collect::<Vec<_>>().into(),
         transcripts: (0..14).map(transcript).collect::<Vec<_>>().into(),
         searches: (0..6).map(search).collect::<Vec<_>>().into(),
         ledger: ["pictures", "names", "speech"]
@@ -163,6 +166,33 @@ fn scores() -> Vec<ScoreRow> {
     scores
 }
 
+/// Classes that are recognised the better the later they come, and the last not at all.
+fn classes(task: &str, query: &str, n: usize) -> ClassTable {
+    let outcome = |index: usize| ClassOutcome {
+        name: format!("class {index}"),
+        n: if index + 1 == n { 0 } else { 20 },
+        n_right: if index + 1 == n { 0 } else { 20 * index / n },
+        n_predicted: index,
+    };
+    let confusion = |index: usize| Confusion {
+        label: format!("class {index}"),
+        predicted: format!("class {}", index + 1),
+        n: 14 - index % 14,
+        n_label: 20,
+    };
+    let strength = |c: f64| TriedStrength { c, accuracy: 40.0 + c, loss: 1.25, is_chosen: c == 0.1 };
+    ClassTable {
+        task: task.into(),
+        holdout: "style".into(),
+        query: query.into(),
+        target: "category".into(),
+        remark: format!("{n} classes, made up"),
+        classes: (0..n).map(outcome).collect(),
+        confusions: (0..n / 2).map(confusion).collect(),
+        strengths: if task == "probe" { [0.01, 0.1, 1.0].map(strength).into() } else { Vec::new() },
+    }
+}
+
 fn thing(index: usize) -> (String, Media) {
     let (colour, rgb) = COLOURS[index % COLOURS.len()];
     let shape = SHAPES[index / COLOURS.len() % SHAPES.len()];
@@ -184,6 +214,24 @@ fn caption(index: usize) -> CaptionItem {
         holdout: if index.is_multiple_of(4) { "concepts" } else { "style" }.into(),
         correct,
         score: Some(ItemScore { name: "CIDEr-D".into(), value: if correct { 10.0 } else { 1.25 } }),
+    }
+}
+
+fn answer(index: usize) -> AnswerItem {
+    let (name, image) = thing(index);
+    let colour = name.split(' ').next().unwrap_or_default().to_owned();
+    let is_heard = index == 6;
+    let correct = index != 2;
+    AnswerItem {
+        audio: is_heard.then(|| Media::wav(tone(330.0))),
+        image: (!is_heard).then_some(image),
+        question: if index == 1 { HOSTILE.to_owned() } else { "What colour is it?".to_owned() },
+        hypothesis: if correct { colour.clone() } else { "gray".to_owned() },
+        references: if is_heard { vec![(colour, 1)] } else { vec![(colour, 9), ("none".to_owned(), 1)] },
+        holdout: "style".into(),
+        correct,
+        score: (!is_heard)
+            .then(|| ItemScore { name: "VQA".into(), value: if correct { 100.0 } else { 0.0 } }),
     }
 }
 

@@ -1,10 +1,10 @@
-//! The galleries: captions, transcripts and searches.
+//! The galleries: captions, answers, transcripts and searches.
 
 use minijinja::{context, value::Value};
 
 use crate::report::{
     alignment::{Word, align},
-    inputs::{CaptionItem, Gallery, SearchExample, SearchQuery, TranscriptItem},
+    inputs::{AnswerItem, CaptionItem, Gallery, SearchExample, SearchQuery, TranscriptItem},
     numbers, selection,
 };
 
@@ -12,6 +12,8 @@ use crate::report::{
 const MAX_CAPTIONS: usize = 120;
 /// As many captions stand open; the rest unfolds.
 const OPEN_CAPTIONS: usize = 32;
+/// The most answers shown, each with its picture or its sound.
+const MAX_ANSWERS: usize = 48;
 /// The most transcripts shown: a sound of three seconds takes some 130 kB in the page.
 const MAX_TRANSCRIPTS: usize = 48;
 /// The most searches shown.
@@ -46,6 +48,30 @@ pub(super) fn captions(captions: &Gallery<CaptionItem>) -> Value {
     let shown = items.len();
     let more = items.split_off(shown.min(OPEN_CAPTIONS));
     context! { items, more, shown => numbers::count(shown), total => numbers::count(captions.total.max(shown)) }
+}
+
+pub(super) fn answers(answers: &Gallery<AnswerItem>) -> Value {
+    let chosen = selection::evenly(&answers.items, MAX_ANSWERS, |item| (item.holdout.clone(), item.correct));
+    let given = |(answer, n): &(String, usize)| match n {
+        1 => answer.clone(),
+        n => format!("{answer} ({n})"),
+    };
+    let items = chosen.into_iter().map(|item| {
+        context! {
+            image => item.image.as_ref().map(|image| image.to_value()),
+            audio => item.audio.as_ref().map(|audio| audio.to_value()),
+            question => &item.question,
+            hypothesis => &item.hypothesis,
+            references => item.references.iter().map(given).collect::<Vec<_>>().join(", "),
+            is_same => item.references.len() == 1 && item.references[0].0 == item.hypothesis,
+            holdout => numbers::holdout(&item.holdout),
+            correct => item.correct,
+            score => item.score.as_ref().map(|score| {
+                context! { name => &score.name, value => numbers::figure(score.value, "%") }
+            }),
+        }
+    });
+    gallery(items.collect(), answers.total)
 }
 
 pub(super) fn transcripts(transcripts: &Gallery<TranscriptItem>) -> Value {

@@ -76,6 +76,11 @@ impl WhisperRules<'_> {
 }
 
 impl Rules for WhisperRules<'_> {
+    /// As Whisper's own search does.
+    fn stops_early(&self) -> bool {
+        true
+    }
+
     /// What may not be written leaves its share to the rest.
     fn score(&self, written: &[u32], _: usize, logits: &mut [f32]) {
         self.filter(written, logits);

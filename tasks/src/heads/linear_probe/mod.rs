@@ -1,13 +1,19 @@
 //! Multinomial logistic regression on frozen features: what a linear layer can read off them.
 
+mod folds;
 mod lbfgs;
 mod loss;
+mod scale;
+mod selection;
 
 use rayon::prelude::*;
 use thiserror::Error;
 
+pub use folds::deal;
 pub use lbfgs::Convergence;
 use loss::Loss;
+pub use scale::Scale;
+pub use selection::{Division, Samples, Selection, Trial, select};
 
 /// Features of samples, row after row.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -202,48 +208,6 @@ fn check(features: Features<'_>, labels: &[usize], n_classes: usize) -> Result<(
         }
         None => Ok(()),
     }
-}
-
-/// The strength that does best on held-out samples.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Selection {
-    /// C, the inverse of the strength.
-    pub inverse_strength: f64,
-    /// For each that was tried, rising: how many of the held-out samples were right, and their mean loss in nats.
-    pub tried: Vec<(f64, usize, f64)>,
-}
-
-/// Tries strengths in rising order of their inverse, each fit beginning where the last one ended. The most held-out samples
-/// right wins, of equal numbers the least loss.
-///
-/// # Errors
-/// As [`LinearProbe::fit`]; no strength to try.
-pub fn select(
-    (features, labels): (Features<'_>, &[usize]),
-    (held_out, held_out_labels): (Features<'_>, &[usize]),
-    n_classes: usize,
-    inverse_strengths: &[f64],
-    options: ProbeOptions,
-) -> Result<Selection, ProbeError> {
-    let mut rising = inverse_strengths.to_vec();
-    rising.sort_by(f64::total_cmp);
-    let mut tried: Vec<(f64, usize, f64)> = Vec::with_capacity(rising.len());
-    let mut last: Option<LinearProbe> = None;
-    for inverse_strength in rising {
-        let probe = LinearProbe::fit(features, labels, n_classes, inverse_strength, last.as_ref(), options)?;
-        let logits = probe.logits(held_out);
-        let (mut n_right, mut loss) = (0, 0.0);
-        for (row, &label) in logits.chunks_exact(n_classes).zip(held_out_labels) {
-            let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            n_right += usize::from(row.iter().position(|logit| *logit == largest) == Some(label));
-            loss += largest + row.iter().map(|logit| (logit - largest).exp()).sum::<f64>().ln() - row[label];
-        }
-        tried.push((inverse_strength, n_right, loss / held_out_labels.len().max(1) as f64));
-        last = Some(probe);
-    }
-    let best = tried.iter().max_by(|a, b| a.1.cmp(&b.1).then(b.2.total_cmp(&a.2)));
-    let (inverse_strength, ..) = *best.ok_or(ProbeError::Strength { got: f64::NAN })?;
-    Ok(Selection { inverse_strength, tried })
 }
 
 #[cfg(test)]

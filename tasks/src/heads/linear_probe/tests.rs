@@ -63,20 +63,6 @@ fn the_same_features_give_the_same_weights_on_any_number_of_threads() {
 }
 
 #[test]
-fn held_out_samples_choose_the_strength() {
-    let training = (features(&VALUES, 1), &LABELS[..]);
-    let held_out = [-1.0, 1.0f32];
-    let options = ProbeOptions::default();
-    let selection = select(training, (features(&held_out, 1), &[0, 1]), 2, &[10.0, 0.1], options).unwrap();
-    assert_eq!(
-        selection.tried.iter().map(|tried| (tried.0, tried.1)).collect::<Vec<_>>(),
-        [(0.1, 2), (10.0, 2)]
-    );
-    // both are right about all of them: the surer one wins
-    assert_eq!(selection.inverse_strength, 10.0);
-}
-
-#[test]
 fn what_cannot_be_fitted_is_refused_with_its_place() {
     let message = |values: &[f32], d, labels: &[usize], strength| {
         let fit = LinearProbe::fit(features(values, d), labels, 2, strength, None, ProbeOptions::default());

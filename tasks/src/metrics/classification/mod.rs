@@ -27,6 +27,13 @@ pub const TOP_5_ACCURACY: Metric = Metric {
     higher_is_better: true,
     about: "samples whose label is among the five classes ranked first",
 };
+/// Mean per-class accuracy.
+pub const MEAN_PER_CLASS_ACCURACY: Metric = Metric {
+    name: "mean per-class accuracy",
+    unit: PERCENT,
+    higher_is_better: true,
+    about: "accuracy within every class that is a label, averaged over them, as scikit-learn's balanced accuracy",
+};
 /// Macro F1.
 pub const MACRO_F1: Metric = Metric {
     name: "macro F1",
@@ -54,6 +61,8 @@ pub struct Classifications {
     has_confidence: bool,
     /// The fewest classes ranked in any sample.
     n_ranked: usize,
+    /// How many there are to choose from.
+    n_classes: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,7 +103,7 @@ impl Classifications {
             samples.push(Sample { label, predicted, rank, confidence: f64::NAN });
         }
         let n_ranked = ranked.iter().map(|ranked| ranked.as_ref().len()).min().unwrap_or(0);
-        Ok(Self { samples, has_confidence: false, n_ranked })
+        Ok(Self { samples, has_confidence: false, n_ranked, n_classes })
     }
 
     /// A score for each class.
@@ -131,7 +140,7 @@ impl Classifications {
             .collect();
         // in order, so that it is always the first error that is told
         let samples = samples.into_iter().collect::<Result<Vec<_>, _>>()?;
-        Ok(Self { samples, has_confidence: true, n_ranked: n_classes })
+        Ok(Self { samples, has_confidence: true, n_ranked: n_classes, n_classes })
     }
 
     /// How many samples there are.
@@ -144,16 +153,17 @@ impl Classifications {
         self.samples.iter().map(|sample| sample.predicted)
     }
 
-    /// [`ACCURACY`] and [`MACRO_F1`] over samples, [`TOP_5_ACCURACY`] where five classes or more are ranked, [`ECE`] and
-    /// [`ADAPTIVE_ECE`] where there are probabilities.
+    /// [`ACCURACY`], [`MEAN_PER_CLASS_ACCURACY`] and [`MACRO_F1`] over samples, [`TOP_5_ACCURACY`] where five of more
+    /// classes are ranked, [`ECE`] and [`ADAPTIVE_ECE`] where there are probabilities.
     pub fn figures(&self) -> Vec<Figure> {
         let within = |k: f64| self.samples.iter().map(move |sample| f64::from(u8::from(sample.rank <= k)));
         let mut figures = vec![Figure::mean(ACCURACY, within(1.0))];
-        if self.n_ranked >= 5 {
+        if self.n_ranked >= 5 && self.n_classes > 5 {
             figures.push(Figure::mean(TOP_5_ACCURACY, within(5.0)));
         }
-        let pairs = self.samples.iter().map(|sample| [sample.label as f64, sample.predicted as f64]);
-        figures.push(Figure::of_rows(MACRO_F1, pairs, macro_f1));
+        let pairs = || self.samples.iter().map(|sample| [sample.label as f64, sample.predicted as f64]);
+        figures.push(Figure::of_rows(MEAN_PER_CLASS_ACCURACY, pairs(), mean_per_class));
+        figures.push(Figure::of_rows(MACRO_F1, pairs(), macro_f1));
         if self.has_confidence {
             let correct = |sample: &Sample| f64::from(u8::from(sample.label == sample.predicted));
             let rows = || self.samples.iter().map(move |sample| [sample.confidence, correct(sample)]);
@@ -218,6 +228,21 @@ fn classify(sample_idx: usize, row: &[f64], label: usize, kind: ScoreKind) -> Re
 }
 
 /// Of rows of label and prediction.
+fn mean_per_class(rows: &mut [f64]) -> f64 {
+    let n_classes = rows.iter().fold(0.0f64, |most, &class| most.max(class)) as usize + 1;
+    // right ones, labels
+    let mut counts = vec![(0u64, 0u64); n_classes];
+    for pair in rows.chunks_exact(2) {
+        let count = &mut counts[pair[0] as usize];
+        count.0 += u64::from(pair[0] == pair[1]);
+        count.1 += 1;
+    }
+    let present: Vec<f64> =
+        (counts.iter().filter(|(_, n)| *n > 0)).map(|&(n_right, n)| n_right as f64 / n as f64).collect();
+    present.iter().sum::<f64>() / present.len() as f64
+}
+
+/// Of rows of label and prediction.
 fn macro_f1(rows: &mut [f64]) -> f64 {
     let n_classes = rows.iter().fold(0.0f64, |most, &class| most.max(class)) as usize + 1;
     // true positives, labels plus predictions
@@ -247,8 +272,9 @@ mod tests {
         // F1 of 2/3, 1/2 and 0; the fourth class does not occur
         let expected = 100.0 * (2.0 / 3.0 + 0.5) / 3.0;
         let values = values(&classified);
-        assert_eq!(values[0], ("accuracy", 50.0));
-        assert!((values[1].1 - expected).abs() < 1e-9 && values.len() == 2, "{values:?}");
+        // of the three classes half, all and none
+        assert_eq!(values[..2], [("accuracy", 50.0), ("mean per-class accuracy", 50.0)]);
+        assert!((values[2].1 - expected).abs() < 1e-9 && values.len() == 3, "{values:?}");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 mod blocks;
 mod budgets;
 mod spans;
+mod words;
 
 pub use blocks::blocks;
 pub use budgets::{budgets, dirichlet};
 pub use spans::spans;
+pub use words::whole_words;
