@@ -8,6 +8,7 @@ use assert_cmd::cargo::cargo_bin;
 use predicates::prelude::*;
 use predicates::str::contains;
 use serde_json::{Value, json};
+use triptych_datasets::audio::{Waveform, encode_wav};
 use triptych_datasets::image::{Pixels, encode_png};
 
 /// Sums in another order, in float32, of values below 1.
@@ -274,4 +275,47 @@ fn models_read_what_they_were_made_for() {
     embed(bert.path(), &["--text", "w1"])
         .code(1)
         .stderr(contains("it is the tokenizer of another checkpoint"));
+}
+
+#[test]
+fn a_vocabulary_of_lines_serves_as_tokenizer() {
+    let bert = completed("sentence_bert", &around(None, None), &[]);
+    fs::remove_file(bert.path().join("tokenizer.json")).expect("it is there");
+    let marks = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"].map(ToOwned::to_owned);
+    let mut lines = marks.into_iter().chain((5..40).map(|id| format!("w{id}"))).collect::<Vec<_>>();
+    let embed = |lines: &[String]| {
+        fs::write(bert.path().join("vocab.txt"), lines.join("\n")).expect("a file");
+        let mut command = triptych();
+        command
+            .args(["embed", "--json", "--text", "W7 w8", "--text", "w7 w8", "--model"])
+            .arg(bert.path())
+            .assert()
+    };
+    let output = embed(&lines).success();
+    let rows: Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
+    assert_eq!(rows[0]["embedding"], rows[1]["embedding"], "large letters are made small");
+    lines.push("w40".to_owned());
+    embed(&lines).code(1).stderr(contains("vocab.txt, itself: expected at most 40 tokens"));
+}
+
+#[test]
+fn a_recording_has_a_vector_for_each_of_its_chunks() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let sound = dir.path().join("talk.wav");
+    let samples = (0..20_000).map(|idx| (idx as f32 * 0.05).sin() * (idx % 700) as f32 / 700.0).collect();
+    let wav = encode_wav(&Waveform { samples, rate_hz: 16_000 }).expect("a sound");
+    fs::write(&sound, wav).expect("a file");
+    let embed = |rest: &[&str]| {
+        let mut command = triptych();
+        command.args(["embed", "--model"]).arg(published("wav2vec2")).arg(&sound).args(rest).assert()
+    };
+    let output = embed(&["--chunks=1", "--json"]).success();
+    let rows: Value = serde_json::from_slice(&output.get_output().stdout).expect("JSON");
+    let ends = rows.as_array().expect("a list").iter().map(|row| row["end_s"].as_f64()).collect::<Vec<_>>();
+    assert!(ends.len() == 2 && ends.last() == Some(&Some(1.25)), "{ends:?}");
+    let out = dir.path().join("talk.npy");
+    embed(&["--chunks", "--out", &out.to_string_lossy()]).success();
+    let ids = fs::read_to_string(dir.path().join("talk.ids.txt")).expect("the names");
+    assert!(ids.ends_with("talk.wav#t=0.00,1.25\n"), "{ids}");
+    embed(&["--chunks=0.2", "--json"]).code(2).stderr(contains("--chunks: expected 1 to 300 seconds"));
 }

@@ -83,10 +83,10 @@ fn a_model_of_no_known_family_is_listed_all_the_same() {
     described(dir.path(), &[]).success().stdout(rows().and(known));
     // a size of another world
     let config = std::fs::read_to_string(published("vit").join("config.json")).expect("a config");
-    let huge = config.replace("\"hidden_size\": 16", "\"hidden_size\": 2000000000");
+    let huge = config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 2000000000");
     assert_ne!(config, huge);
     std::fs::write(dir.path().join("config.json"), huge).expect("a file");
-    let told = predicate::str::contains("size `d_model`: expected at most 65536");
+    let told = predicate::str::contains("size `depth`: expected at most 1024");
     described(dir.path(), &[]).success().stdout(rows().and(told));
     described(dir.path(), &["--set", "train.steps=1"]).code(2);
     std::fs::write(&weights, "cut off").expect("a file");

@@ -11,7 +11,9 @@ use triptych_tasks::heads::zero_shot::{Template, ZeroShot, probabilities};
 use super::options::Compute;
 use super::outcomes::Outcomes;
 use super::phrases::{self, PhrasesError};
-use crate::evaluate::{Classes, Inference, Media, batch_of_pictures, batch_of_recordings, read_media};
+use crate::evaluate::{
+    Classes, Inference, Media, batch_of_pictures, batch_of_recordings, embed_recording, read_media,
+};
 use crate::run::trained::TrainedRun;
 
 /// Tell pictures and recordings apart by the names of classes, which need no training
@@ -23,7 +25,8 @@ Examples:
   triptych classify runs/quickstart --labels words.txt hello.wav --json | jq -r '.[].text'
 
 A line of the labels is a class; behind a tab may stand what it is called in the phrases. A line of the templates is a
-phrase with {} where the class stands, such as `a drawing of {}`; the classes are the means of their phrases.")]
+phrase with {} where the class stands, such as `a drawing of {}`; the classes are the means of their phrases. A
+recording that is longer than the model hears at once is told by the mean over its parts.")]
 pub(crate) struct Args {
     /// The run whose model to use
     run: PathBuf,
@@ -65,7 +68,20 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
                 continue;
             }
         };
-        let shares = shares(&run, &inference, &heads, media)?;
+        let max_s = run.config.data.audio.max_s;
+        let is_long = matches!(&media, Media::Recording(recording) if recording.duration_s > max_s);
+        let shares = if is_long {
+            run.require(Modality::Audio)?;
+            match embed_recording(&inference, path, &pipeline, max_s) {
+                Ok(embedding) => shares_of(&heads[1], &embedding)?,
+                Err(error) => {
+                    outcomes.failed(path, &error);
+                    continue;
+                }
+            }
+        } else {
+            shares(&run, &inference, &heads, media)?
+        };
         let mut order = (0..shares.len()).collect::<Vec<_>>();
         order.sort_by(|&a, &b| shares[b].total_cmp(&shares[a]).then(a.cmp(&b)));
         order.truncate(args.top as usize);
@@ -101,8 +117,11 @@ fn shares(
             (sounds, batch_of_recordings(vec![recording]).map(|batch| inference.embed_sounds(&batch)))
         }
     };
-    let embedding = embeddings.into_iter().flatten().next().unwrap_or_default();
-    let logits = head.logits(&embedding).collect::<Vec<_>>();
+    shares_of(head, &embeddings.into_iter().flatten().next().unwrap_or_default())
+}
+
+fn shares_of(head: &ZeroShot, embedding: &[f32]) -> miette::Result<Vec<f64>> {
+    let logits = head.logits(embedding).collect::<Vec<_>>();
     if logits.iter().any(|logit| logit.is_nan()) {
         return Err(miette::miette!("the model's similarities are NaN"));
     }

@@ -4,6 +4,7 @@ mod answers;
 mod holdouts;
 mod inference;
 mod judge;
+mod long_sounds;
 mod media;
 mod predictions;
 mod recognition;
@@ -16,9 +17,10 @@ pub(crate) use holdouts::{Perceptions, measure, members};
 pub use inference::InferenceError;
 pub(crate) use inference::{Inference, Manner, Readout};
 pub(crate) use judge::Judge;
+pub(crate) use long_sounds::{LongLabels, embed_recording, long_labels};
 pub(crate) use media::{
-    Media, batch_of_pictures, batch_of_recordings, picture, read_media, read_picture, read_recording,
-    recording,
+    Media, MediaError, batch_of_pictures, batch_of_recordings, picture, read_media, read_picture,
+    read_recording, recording,
 };
 pub use predictions::{
     AnswerPrediction, CaptionPrediction, ClassOutcome, ClassificationPrediction, ClassifiedSample, Found,

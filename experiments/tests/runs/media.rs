@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use triptych_datasets::audio::{Waveform, decode_at_rate, encode_wav};
 use triptych_datasets::shard::Corpus;
 
 use crate::fixture::{Desk, stderr};
@@ -299,4 +300,27 @@ fn captions_are_searched_drawn_and_made_of_allowed_words() {
     let message = desk.fail(1, &["caption", "run", "a.png", "--only-words", "a.png"]);
     assert!(message.starts_with("error: a.png: cannot be read: "), "{message}");
     desk.fail(2, &["caption", "run", "a.png", "--temperature", "0.5"]);
+}
+
+#[test]
+fn a_long_recording_is_heard_to_its_end() {
+    let desk = Desk::new();
+    let run = desk.trained("run");
+    let (_, wav) = media(&run);
+    let once = decode_at_rate(&wav, "wav", 60.0).unwrap();
+    let samples = once.iter().copied().cycle().take(16_000 * 40).collect();
+    let long = Waveform { samples, rate_hz: 16_000 };
+    fs::write(desk.path("long.wav"), encode_wav(&long).unwrap()).unwrap();
+    let found =
+        json(desk.succeed(&["transcribe", "run", "long.wav", "--ctc", "--json", "--timestamps"]).as_bytes());
+    assert_eq!((&found[0]["duration_s"], &found[0]["heard_s"]), (&40.0.into(), &40.0.into()), "{found:?}");
+    // token by token it hears what it was made for
+    let found = json(desk.succeed(&["transcribe", "run", "long.wav", "--json"]).as_bytes());
+    assert!(found[0]["heard_s"].as_f64() < Some(40.0), "{found:?}");
+    fs::write(desk.path("labels.txt"), "red\nheart\n").unwrap();
+    let found =
+        json(desk.succeed(&["classify", "run", "--labels", "labels.txt", "long.wav", "--json"]).as_bytes());
+    let share = found[0]["classes"][0]["probability"].as_f64().unwrap();
+    assert!((0.5..=1.0).contains(&share), "{found:?}");
+    desk.succeed(&["search", "run", "long.wav"]);
 }

@@ -6,7 +6,9 @@ use serde_json::json;
 
 use super::*;
 use crate::TextInput;
+use crate::layers::cost::CostTree;
 use crate::layers::transformer::TransformerConfig;
+use crate::pretrained::families::LargestSample;
 use crate::pretrained::mapping::Layout;
 use crate::text::{TextTransformer, TextTransformerConfig};
 
@@ -41,6 +43,14 @@ impl Family for MadeUp {
 
     fn n_vocab(_: &Self::Config) -> Option<usize> {
         Some(11)
+    }
+
+    fn largest_sample(_: &Self::Config) -> LargestSample {
+        LargestSample::default()
+    }
+
+    fn cost(_: &Self::Config) -> CostTree {
+        CostTree::of(Self::NAME, &[], Vec::new())
     }
 
     fn check_preprocessing(_: &Self::Config, settings: &PublishedConfig) -> Result<(), CheckpointError> {

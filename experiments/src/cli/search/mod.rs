@@ -109,7 +109,7 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
     let data = run.data()?;
     let things = Things::of(sought, &run, &data, args.split)?;
     let embeddings = things.embed(&inference, args.work.quiet)?;
-    let embedded = inference.embed(&query.encoded).into_iter().flatten().collect::<Vec<_>>();
+    let embedded = query.embedding(&inference);
     let candidates = things.places().iter().zip(&embeddings).map(|(&place, embedding)| Candidate {
         place,
         similarity: embedded.iter().zip(embedding).map(|(a, b)| a * b).sum(),

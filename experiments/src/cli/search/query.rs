@@ -6,7 +6,9 @@ use triptych_datasets::audio::AudioPipeline;
 use triptych_encoders::{Modality, TokenSequence};
 
 use crate::diagnostic::UsageError;
-use crate::evaluate::{Inference, Item, Media, batch_of_pictures, batch_of_recordings, read_media};
+use crate::evaluate::{
+    Inference, Item, Media, MediaError, batch_of_pictures, batch_of_recordings, embed_recording, read_media,
+};
 use crate::run::trained::TrainedRun;
 
 /// Endings of files, which nobody means as words.
@@ -21,6 +23,8 @@ pub(super) struct Query {
     pub(super) item: Item,
     /// `[1, n_tokens, d_model]`
     pub(super) encoded: TokenSequence,
+    /// Of a recording that is longer than the model hears at once: the embedding of all of it.
+    long: Option<Vec<f32>>,
 }
 
 impl Query {
@@ -31,10 +35,12 @@ impl Query {
     pub(super) fn read(run: &TrainedRun, inference: &Inference<'_>, query: &str) -> miette::Result<Self> {
         let path = Path::new(query);
         let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let mut long = None;
         let found = if path.is_file() || FILE_ENDINGS.contains(&ending.as_str()) {
             let transform = &run.config.data.image;
-            let media = read_media(path, transform, &AudioPipeline::new(&run.config.data.audio))
-                .map_err(|error| miette::miette!("{}: {error}", path.display()))?;
+            let pipeline = AudioPipeline::new(&run.config.data.audio);
+            let unusable = |error: MediaError| miette::miette!("{}: {error}", path.display());
+            let media = read_media(path, transform, &pipeline).map_err(unusable)?;
             match media {
                 Media::Picture(pixels) => {
                     run.require(Modality::Image)?;
@@ -43,6 +49,10 @@ impl Query {
                 }
                 Media::Recording(recording) => {
                     run.require(Modality::Audio)?;
+                    let max_s = run.config.data.audio.max_s;
+                    if recording.duration_s > max_s {
+                        long = Some(embed_recording(inference, path, &pipeline, max_s).map_err(unusable)?);
+                    }
                     let batch = batch_of_recordings(vec![recording]);
                     batch.map(|batch| (Item::Speech(String::new()), inference.hear(&batch).encoded))
                 }
@@ -56,7 +66,13 @@ impl Query {
             message: format!("expected words or a file to search by, got {query:?}"),
             hint: Some("for example `triptych search RUN 'red heart'`".to_owned()),
         })?;
-        Ok(Self { item, encoded })
+        Ok(Self { item, encoded, long })
+    }
+
+    /// What it is compared by.
+    pub(super) fn embedding(&self, inference: &Inference<'_>) -> Vec<f32> {
+        let of_tokens = || inference.embed(&self.encoded).into_iter().flatten().collect();
+        self.long.clone().unwrap_or_else(of_tokens)
     }
 }
 
@@ -69,6 +85,5 @@ pub(in crate::cli) fn embed_query(
     inference: &Inference<'_>,
     query: &str,
 ) -> miette::Result<Vec<f32>> {
-    let Query { encoded, .. } = Query::read(run, inference, query)?;
-    Ok(inference.embed(&encoded).into_iter().flatten().collect())
+    Ok(Query::read(run, inference, query)?.embedding(inference))
 }

@@ -27,7 +27,9 @@ Examples:
 
 --model takes a Whisper model, in a folder as the Hugging Face hub has it or after `triptych model import`. It hears
 recordings of any length, 30 s at a time, each of which reads the text of those before; what looks wrong is tried
-again at higher temperatures."
+again at higher temperatures.
+A run hears as much of a recording as it was trained on at most, and with --ctc, --lm or --hot-words all of it, in pieces
+that overlap."
 )]
 pub(crate) struct Args {
     /// The run whose model to use; with --model, the first recording

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use burn::prelude::*;
@@ -19,6 +20,10 @@ use super::Args;
 use crate::cli::model::report;
 use crate::cli::outcomes::Outcomes;
 use crate::diagnostic::UsageError;
+use crate::progress::Progress;
+
+/// Mel frames are 10 ms apart.
+const FRAME_S: f64 = 0.01;
 
 /// The model with what belongs to it.
 struct Recogniser {
@@ -82,7 +87,13 @@ impl Recogniser {
         Ok(ids)
     }
 
-    fn hear(&self, path: &Path, form: &LongForm, args: &Args) -> Result<Heard, Box<dyn Error>> {
+    fn hear(
+        &self,
+        path: &Path,
+        form: &LongForm,
+        args: &Args,
+        is_quiet: bool,
+    ) -> Result<Heard, Box<dyn Error>> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let pipeline = AudioPipeline::new(&AudioTransform::default());
         let bytes = fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
@@ -97,7 +108,12 @@ impl Recogniser {
             (language, language_probability) = (Some(code), Some(probability));
         }
         let tokens = self.vocabulary.tokens(language.as_deref(), args.published.task.task())?;
-        let recognition = form.run(&recording, &tokens, |ids| self.tokenizer.decode(ids))?;
+        let decode = |ids: &[u32]| self.tokenizer.decode(ids);
+        let mut progress = Progress::new("transcribe", duration_s as u64, "seconds", is_quiet);
+        let name = path.display().to_string();
+        let reaches = |frame_idx: usize| progress.set((frame_idx as f64 * FRAME_S) as u64, &name);
+        let recognition = form.run_watched(&recording, &tokens, decode, reaches)?;
+        progress.finish(&name);
         Ok(Heard { recognition, duration_s, language, language_probability })
     }
 
@@ -137,8 +153,9 @@ pub(super) fn run(args: &Args, model: &Path) -> miette::Result<()> {
     };
     let mut outcomes = Outcomes::new(args.json);
     let recordings: Vec<&PathBuf> = std::iter::once(&args.run).chain(&args.recordings).collect();
+    let is_quiet = !std::io::stderr().is_terminal();
     for path in recordings {
-        match recogniser.hear(path, &form, args) {
+        match recogniser.hear(path, &form, args, is_quiet) {
             Ok(heard) => {
                 let text = heard.recognition.text();
                 let lines =

@@ -110,6 +110,20 @@ impl LongForm {
         tokens: &WhisperTokens,
         decode: impl Fn(&[u32]) -> String,
     ) -> Result<Recognition, DecodeError> {
+        self.run_watched(model, tokens, decode, |_| {})
+    }
+
+    /// The same, telling `reaches` the first frame of each window before it is decoded.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn run_watched<M: Windows>(
+        &self,
+        model: &M,
+        tokens: &WhisperTokens,
+        decode: impl Fn(&[u32]) -> String,
+        mut reaches: impl FnMut(usize),
+    ) -> Result<Recognition, DecodeError> {
         let max_initial_timestamp = self.max_initial_timestamp;
         let rules = WhisperRules { tokens, max_initial_timestamp, has_timestamps: true };
         let mut encoded = None;
@@ -117,7 +131,10 @@ impl LongForm {
             // the tries of a window share what the encoder made of it
             let window = match encoded.take() {
                 Some((at, window)) if at == place => window,
-                _ => model.encode(place),
+                _ => {
+                    reaches(place.first_frame);
+                    model.encode(place)
+                }
             };
             let state = model.start(&window);
             encoded = Some((place, window));
