@@ -135,6 +135,7 @@ mod tests {
                 group: String::new(),
                 split: crate::sample::Split::Train,
                 texts: vec!["a text".to_owned()],
+                questions: Vec::new(),
                 tags: BTreeMap::new(),
                 image: Some(Picture {
                     blob: Blob::new(vec![n; 10 + n as usize], "png"),

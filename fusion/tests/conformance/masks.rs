@@ -100,7 +100,7 @@ fn decoding_behind_nothing_gives_the_scores_of_the_text_alone() {
             let full = backbone.vocabulary_logits(full.clone().narrow(1, place, 1).reshape([2, d_model]));
             let full = full.into_data();
             let off = step.iter::<f32>().zip(full.iter::<f32>()).map(|(a, b)| (a - b).abs());
-            assert!(off.fold(0.0, f32::max) < TOLERANCE as f32, "{name} at {place}: {step}, not {full}");
+            assert!(off.fold(0.0, f32::max) < TOLERANCE, "{name} at {place}: {step}, not {full}");
         }
     }
 }

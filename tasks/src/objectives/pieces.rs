@@ -92,6 +92,11 @@ mod tests {
                 n_frames: 1,
                 n_mels: 1,
             }),
+            image_questions: None,
+            audio_questions: Some(QuestionBatch {
+                questions: TextBatch { rows: vec![3], ids: vec![9], lengths: vec![1], n_tokens: 1 },
+                answers: TextBatch { rows: vec![3], ids: vec![6, 5], lengths: vec![2], n_tokens: 2 },
+            }),
             mixup: None,
         };
         let [first, second] = pieces(&batch, 2).try_into().expect("two pieces");
@@ -102,6 +107,10 @@ mod tests {
         let (text, audio) = (second.text.expect("its rows have texts"), second.audio.expect("and sounds"));
         assert_eq!((text.rows, text.ids), (vec![2], vec![8, 0]));
         assert_eq!((audio.rows, audio.frames), (vec![1], vec![0.3]));
+        let asked = second.audio_questions.expect("its sound is asked about");
+        assert_eq!((asked.questions.rows, asked.questions.ids), (vec![1], vec![9]));
+        assert_eq!((asked.answers.rows, asked.answers.ids), (vec![1], vec![6, 5]));
+        assert_eq!((first.audio_questions, second.image_questions), (None, None));
         assert_eq!(pieces(&batch, 99).len(), 5);
         assert!(pieces(&batch, 5)[0].audio.is_none());
         assert_eq!(pieces(&HostBatch::default(), 3).len(), 1);
