@@ -299,7 +299,7 @@ fn answers(
         let mut counts = BTreeMap::<&str, usize>::new();
         answer.references.iter().for_each(|reference| *counts.entry(reference).or_default() += 1);
         let mut references = counts.into_iter().map(|(answer, n)| (answer.to_owned(), n)).collect::<Vec<_>>();
-        references.sort_by(|a, b| b.1.cmp(&a.1));
+        references.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
         items.push(AnswerItem {
             image,
             audio,
