@@ -54,6 +54,13 @@ pub(crate) fn inputs(
          retrieval take the middle rank; items of one concept are right answers to each other."
             .to_owned(),
     );
+    if !predictions.answers.is_empty() {
+        notes.push(
+            "Answers: what guessing scores is the usual answer in training to the same question, without a look at what \
+             it is about. Intervals resample all questions about one picture or recording together."
+                .to_owned(),
+        );
+    }
     Ok(ReportInputs {
         run: RunFacts {
             name,

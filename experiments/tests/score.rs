@@ -253,3 +253,48 @@ fn nothing_is_scored_as_zero_for_lack_of_data() {
         refused(&folder, arguments, message);
     }
 }
+
+#[test]
+fn answers_are_scored_as_the_evaluation_of_vqa_does() {
+    let given = |answers: [&str; 10]| {
+        answers
+            .iter()
+            .enumerate()
+            .map(|(n, a)| serde_json::json!({"answer": a, "answer_id": n + 1}))
+            .collect::<Vec<_>>()
+    };
+    let mixed = ["red", "red", "Red.", "dark red", "maroon", "maroon", "brown", "wine", "pink", "none"];
+    let annotations = serde_json::json!({"info": {}, "annotations": [
+        {"question_id": 7, "image_id": 1, "answer_type": "other", "answers": given(mixed)},
+        {"question_id": 8, "image_id": 1, "answer_type": "yes/no", "answers": given(["yes"; 10])},
+        {"question_id": 9, "image_id": 2, "answer_type": "yes/no", "answers": given(["no"; 10])},
+    ]});
+    let folder = folder(&[
+        ("annotations.json", annotations.to_string().as_bytes()),
+        ("results.json", br#"[{"question_id": 9, "answer": "yes"}, {"question_id": 7, "answer": "the red"}, {"question_id": 8, "answer": "yes"}]"#),
+        ("other.json", br#"[{"question_id": 9, "answer": "no"}, {"question_id": 7, "answer": ""}, {"question_id": 8, "answer": "yes"}]"#),
+        ("few.jsonl", b"{\"id\": 1, \"answers\": [\"Two\", \"3\"]}\n{\"id\": 2, \"answer\": \"a cat\"}\n"),
+        ("out.csv", b"id,answer\n2,cat\n1,4\n"),
+        ("short.json", br#"[{"question_id": 9, "answer": "yes"}]"#),
+        ("unanswered.json", br#"{"annotations": [{"question_id": 9, "answers": []}]}"#),
+    ]);
+    let report = scored(&folder, "answers --hypotheses results.json --references annotations.json");
+    // three of ten agree: 0.9 of a point, then a whole one, then none
+    assert!((value(&report, "VQA") - 100.0 * 1.9 / 3.0).abs() < 1e-9, "{report}");
+    assert!((value(&report, "exact answer") - 100.0 * 2.0 / 3.0).abs() < 1e-9);
+    let both = "answers --hypotheses results.json --references annotations.json --compare other.json --by answer_type";
+    assert!(scored(&folder, both).to_string().contains("yes/no"));
+    let few = scored(&folder, "answers --hypotheses out.csv --references few.jsonl");
+    assert_eq!(value(&few, "exact answer"), 50.0);
+    assert!(!few.to_string().contains("\"VQA\""), "{few}");
+    refused(
+        &folder,
+        "answers --hypotheses short.json --references annotations.json",
+        "no hypothesis for id \"7\"",
+    );
+    refused(
+        &folder,
+        "answers --hypotheses short.json --references unanswered.json",
+        "expected at least one reference",
+    );
+}

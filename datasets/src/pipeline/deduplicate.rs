@@ -24,7 +24,7 @@ use super::signature::{
     BitIndex, PictureSignature, Record, Signature, SoundSignature, SpillWriter, TextSignature, near_leaders,
 };
 use super::stage::{AllItems, Context, Decision, Stage, Tally, as_value, count};
-use crate::sample::Split;
+use crate::sample::{Question, Split};
 
 /// What counts as the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -216,6 +216,9 @@ impl Stage for Deduplicate {
         if let Some(texts) = decision.texts.get(&place) {
             item.texts.extend(texts.iter().cloned());
         }
+        if let Some(questions) = decision.questions.get(&place) {
+            item.questions.extend(questions.iter().cloned());
+        }
         Ok(None)
     }
 }
@@ -252,25 +255,26 @@ impl Deduplicate {
         order: &Order,
         decision: &mut Decision,
     ) -> Result<(), PipelineError> {
-        let mut named: HashMap<u32, (String, Vec<String>)> =
+        let mut named: HashMap<u32, (String, Words)> =
             verdicts.values().map(|verdict| (verdict.leader, Default::default())).collect();
-        let mut others: HashMap<u32, Vec<String>> = HashMap::new();
+        let mut others: HashMap<u32, Words> = HashMap::new();
         for (place, item) in items().enumerate() {
             let (item, place) = (item?, place as u32);
             let has_media = item.image.is_some() || item.audio.is_some();
             let is_taken_from = verdicts.get(&place).is_some_and(|verdict| verdict.leak.is_none());
             // bare texts are the same already
             if self.0.merge_texts && has_media && is_taken_from {
-                others.insert(place, item.texts);
+                others.insert(place, (item.texts, item.questions));
             } else if let Some(name) = named.get_mut(&place) {
-                let texts = if self.0.merge_texts && has_media { item.texts } else { Vec::new() };
-                *name = (item.id, texts);
+                let is_merged = self.0.merge_texts && has_media;
+                let words = if is_merged { (item.texts, item.questions) } else { Words::default() };
+                *name = (item.id, words);
             }
         }
         let mut judged: Vec<(&u32, &Verdict)> = verdicts.iter().collect();
         judged.sort_unstable_by_key(|(place, _)| order.ranks[**place as usize]);
         for (place, verdict) in judged {
-            let Some((leader, its_texts)) = named.get(&verdict.leader) else { continue };
+            let Some((leader, (its_texts, its_questions))) = named.get(&verdict.leader) else { continue };
             let fault = match verdict.leak {
                 Some(part) => {
                     let split = name_of(order.splits[verdict.leader as usize]);
@@ -280,7 +284,7 @@ impl Deduplicate {
                 None => Fault::unwanted("duplicate", format!("the same as {leader:?}")),
             };
             decision.faults.insert(u64::from(*place), fault);
-            let Some(texts) = others.remove(place) else { continue };
+            let Some((texts, questions)) = others.remove(place) else { continue };
             let taken = decision.texts.entry(u64::from(verdict.leader)).or_default();
             let n_before = taken.len();
             for text in texts {
@@ -289,10 +293,19 @@ impl Deduplicate {
                 }
             }
             count(&mut decision.tally, "texts taken over", (taken.len() - n_before) as u64);
+            let new = questions.into_iter().filter(|asked| !its_questions.contains(asked));
+            let new = new.collect::<Vec<_>>();
+            if !new.is_empty() {
+                count(&mut decision.tally, "questions taken over", new.len() as u64);
+                decision.questions.entry(u64::from(verdict.leader)).or_default().extend(new);
+            }
         }
         Ok(())
     }
 }
+
+/// Texts of a sample, and what is asked about it.
+type Words = (Vec<String>, Vec<Question>);
 
 /// Equal files first, then what is within `max_bits` and alike; what leads nothing and is led by nothing is compared with.
 fn near<R: Record>(

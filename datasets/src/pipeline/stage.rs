@@ -9,7 +9,7 @@ use super::error::PipelineError;
 use super::item::{Item, Store};
 use super::ledger::Fault;
 use super::similarity::Similarity;
-use crate::sample::Split;
+use crate::sample::{Question, Split};
 
 /// Counts for the report, by name.
 pub(crate) type Tally = BTreeMap<String, u64>;
@@ -29,6 +29,9 @@ pub(crate) struct Decision {
     pub faults: BTreeMap<u64, Fault>,
     /// Texts that samples take over from others.
     pub texts: BTreeMap<u64, Vec<String>>,
+    /// Questions that samples take over from others.
+    #[serde(default)]
+    pub questions: BTreeMap<u64, Vec<Question>>,
     /// The split of every sample, where it is decided here.
     pub splits: Vec<Split>,
     /// Counts for the report.

@@ -141,6 +141,8 @@ fn read(desk: &Desk, name: &str) -> Value {
 fn questions_are_learned_answered_measured_and_shown() {
     let desk = Desk::new();
     source(&desk);
+    let shown = desk.succeed(&["data", "sample", "corpus", "-n", "1"]);
+    assert!(shown.contains("  asked    "), "{shown}");
     fs::write(desk.path("own.toml"), config(&["answer", "answer_audio"])).unwrap();
     desk.succeed(&["train", "own.toml", "--out", "run", "--quiet"]);
     desk.succeed(&["evaluate", "run", "--quiet"]);

@@ -219,7 +219,7 @@ fn scores_and_settings_that_make_no_sense_are_named() {
         search.run(table, start(&[0, 0]), 2, prompt, &Free, end, 4).unwrap_err().to_string()
     };
     let good = BeamSearch::new(2);
-    let nan = message(&table(f32::NAN), good, &[BEGIN], END);
+    let nan = message(&table(f32::NAN), BeamSearch { n_best: 2, ..good }, &[BEGIN], END);
     assert!(
         nan.starts_with("row 0, step ") && nan.ends_with("is NaN: expected a number below infinity"),
         "{nan}"

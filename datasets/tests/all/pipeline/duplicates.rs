@@ -5,7 +5,7 @@ use triptych_datasets::audio::{Waveform, change_speed, decode, encode_wav, resam
 use triptych_datasets::corpora::emoji::{EmojiOptions, import};
 use triptych_datasets::draw::Draw;
 use triptych_datasets::image::{CropBox, Pixels, crop_resize, decode as decode_image, encode_png};
-use triptych_datasets::sample::{Sample, Split};
+use triptych_datasets::sample::{Question, Sample, Split};
 use triptych_datasets::shard::Corpus;
 
 use super::{audio_sample, ids, image_sample, ledger, options, recipe, run, text_sample, write_raw};
@@ -254,6 +254,38 @@ fn across_splits_the_test_split_wins_and_captions_are_no_duplicates() {
     let reason = |id: &str| ledger.iter().find(|line| line.id == id).map(|line| line.reason.clone());
     assert_eq!(reason("train").as_deref(), Some("its picture is also in the test split, as \"test\""));
     assert_eq!(reason("test-again").as_deref(), Some("the same as \"test\""));
+}
+
+#[test]
+fn what_is_asked_of_copies_is_asked_of_the_one_that_stays() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let asking = |id: &str, split, questions: &[(&str, &str)]| {
+        let question = |(question, answer): &(&str, &str)| Question {
+            question: (*question).to_owned(),
+            answers: vec![(*answer).to_owned(), " ".to_owned(), "write to ann@example.org".to_owned()],
+        };
+        let questions = questions.iter().map(question).collect();
+        Sample { questions, ..image_sample(id, picture(1, 1), "png", split) }
+    };
+    write_raw(
+        dir.path(),
+        vec![
+            asking("one", Split::Train, &[("what  is it?", "a thing")]),
+            asking("two", Split::Train, &[("what is it?", "a thing"), ("is it red?", "no")]),
+            asking("three", Split::Train, &[("  ", "nobody asked")]),
+        ],
+    );
+    let made = run(&recipe(dir.path(), "[normalise]\n[deduplicate]\n[anonymise]\n[tokenize]\n"), &options());
+    let made = made.unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(ids(&made.corpus), ["one"]);
+    let questions = super::opened(&made.corpus).entries()[0].questions.clone();
+    let asked = questions.iter().map(|asked| asked.question.as_str()).collect::<Vec<_>>();
+    assert_eq!(asked, ["what is it?", "is it red?"]);
+    assert_eq!(questions[1].answers[0], "no");
+    assert!(questions.iter().all(|asked| asked.answers.len() == 2), "{questions:?}");
+    assert!(questions.iter().all(|asked| !asked.answers[1].contains("ann@")), "{questions:?}");
+    let taken = made.report.stages.iter().filter_map(|stage| stage.counts.get("questions taken over"));
+    assert_eq!(taken.sum::<u64>(), 1);
 }
 
 #[test]

@@ -23,7 +23,7 @@ Examples:
   triptych data diff data/before data/after
   triptych data diff data/before data/after --json | jq '.changes'
 
-Compared are texts, pictures, sounds, splits, groups, tags and the licence ledger. The order of the samples
+Compared are texts, questions, pictures, sounds, splits, groups, tags and the licence ledger. The order of the samples
 and how they are cut into shards do not matter.
 
 Exit status, as of diff(1): 0 the corpora are the same, 1 they differ, 2 one cannot be read.")]

@@ -109,6 +109,9 @@ fn describe(corpus: &Corpus, idx: usize) -> Value {
         "texts": entry.texts,
         "tags": entry.tags,
     });
+    if !entry.questions.is_empty() {
+        record["questions"] = json!(entry.questions);
+    }
     match corpus.image_bytes(idx) {
         Ok(None) => {}
         Ok(Some((bytes, extension))) => {
@@ -156,6 +159,14 @@ fn text(record: &Value) -> String {
     }
     for (place, text) in record["texts"].as_array().into_iter().flatten().enumerate() {
         line(if place == 0 { "text" } else { "" }, plain(text.as_str().unwrap_or_default()));
+    }
+    for asked in record.get("questions").and_then(Value::as_array).into_iter().flatten() {
+        let answers = asked["answers"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let mut answers = answers.collect::<Vec<_>>();
+        answers.sort_unstable();
+        answers.dedup();
+        let question = asked["question"].as_str().unwrap_or_default();
+        line("asked", plain(&format!("{question} {}", answers.join(", "))));
     }
     if record["group"] != record["id"] {
         line("group", word("group"));

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+mod answers;
 mod asr;
 mod captions;
 mod classification;
@@ -24,8 +25,9 @@ Examples:
   triptych score text --hypotheses out.txt --references ref.txt --compare baseline.txt
   triptych score retrieval --hypotheses similarity.npy --references relevant.jsonl --targets captions.jsonl
   triptych score classification --hypotheses logits.npy --references labels.csv --classes classes.txt
+  triptych score answers --hypotheses results.json --references v2_mscoco_val2014_annotations.json
 
-Files: COCO results and COCO captions (.json), JSON lines ({\"id\", \"text\" or \"texts\"}), .trn, .csv and .tsv with a
+Files: COCO and VQA results and annotations (.json), JSON lines ({\"id\", \"text\" or \"texts\"}), .trn, .csv and .tsv with a
 header, one text a line (.txt), and .npy matrices. Every figure comes with its 95% bootstrap interval.")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -39,6 +41,7 @@ enum Task {
     Text(text::Args),
     Retrieval(retrieval::Args),
     Classification(classification::Args),
+    Answers(answers::Args),
 }
 
 pub(crate) fn run(args: Args) -> miette::Result<()> {
@@ -48,5 +51,6 @@ pub(crate) fn run(args: Args) -> miette::Result<()> {
         Task::Text(args) => text::run(&args),
         Task::Retrieval(args) => retrieval::run(&args),
         Task::Classification(args) => classification::run(&args),
+        Task::Answers(args) => answers::run(&args),
     }
 }

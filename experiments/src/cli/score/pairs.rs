@@ -201,7 +201,7 @@ fn texts_of(entries: &Entries, entry_idx: usize) -> Result<Vec<&str>, FileError>
     entries.entries[entry_idx].texts().ok_or_else(|| {
         entries
             .error(entry_idx, "expected a `text` or a list `texts`, got neither")
-            .hint("a text is read from `text` or `caption`, several from `texts` or `captions`")
+            .hint("a text is read from `text` or `caption`, several from `texts` or `captions`, answers from `answer` or `answers`")
     })
 }
 

@@ -38,7 +38,13 @@ pub(super) fn list(path: &Path, text: &str) -> Result<Vec<Entry>, FileError> {
             numbered.map(|(idx, value)| entry(path, Place::Entry(idx + 1), value)).collect()
         }
         Value::Object(mut fields) => match fields.remove("annotations") {
-            Some(Value::Array(annotations)) => coco(path, annotations),
+            Some(Value::Array(annotations)) => {
+                if annotations.iter().any(|annotation| annotation.get("answers").is_some()) {
+                    let numbered = annotations.into_iter().enumerate();
+                    return numbered.map(|(idx, value)| entry(path, Place::Entry(idx + 1), value)).collect();
+                }
+                coco(path, annotations)
+            }
             Some(other) => {
                 let problem = format!("expected `annotations` to be a list, got {}", kind(&other));
                 Err(FileError::new(path, Place::Whole, problem))

@@ -12,9 +12,9 @@ use serde_json::{Map, Value};
 use super::error::{FileError, Place};
 
 /// The names under which a text may stand.
-const TEXT: [&str; 4] = ["text", "caption", "texts", "captions"];
+const TEXT: [&str; 6] = ["text", "caption", "texts", "captions", "answer", "answers"];
 /// The names under which an id may stand.
-pub(super) const ID: [&str; 2] = ["id", "image_id"];
+pub(super) const ID: [&str; 3] = ["id", "question_id", "image_id"];
 
 /// A file that was read.
 #[derive(Clone, Debug)]
@@ -91,7 +91,10 @@ impl Entry {
     pub(super) fn texts(&self) -> Option<Vec<&str>> {
         match TEXT.iter().find_map(|name| self.fields.get(*name))? {
             Value::String(text) => Some(vec![text]),
-            Value::Array(texts) => texts.iter().map(Value::as_str).collect(),
+            // VQA's answers are objects, with who gave them
+            Value::Array(texts) => {
+                texts.iter().map(|text| text.as_str().or_else(|| text.get("answer")?.as_str())).collect()
+            }
             _ => None,
         }
     }
