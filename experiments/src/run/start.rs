@@ -13,6 +13,7 @@ use triptych_tasks::model::Model;
 use super::checkpoint::{self, Checkpoint};
 use super::data::saved_tokenizer;
 use super::error::TrainError;
+use super::folder::saved_config;
 use super::parameters::{NamedTensors, named, replace};
 use super::training::averages;
 use crate::configuration::ExperimentConfig;
@@ -84,15 +85,25 @@ impl Started {
     }
 }
 
-/// The checkpoint that `start.run` names, and the folder of its run.
-pub(crate) fn run_checkpoint(place: &Path) -> Result<(PathBuf, Checkpoint), TrainError> {
+/// The folder of a run that is named by itself or by one of its checkpoints.
+fn run_folder(place: &Path) -> &Path {
+    let of_checkpoint = if place.is_file() { place.parent().and_then(Path::parent) } else { Some(place) };
+    of_checkpoint.unwrap_or(Path::new("."))
+}
+
+/// The folder of a run and its newest checkpoint, or the one that is named.
+///
+/// # Errors
+/// When there is none, or it is damaged.
+pub(super) fn run_checkpoint(place: &Path) -> Result<(PathBuf, Checkpoint), TrainError> {
+    let folder = run_folder(place).to_owned();
     if place.is_file() {
-        let folder = place.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        return Ok((folder.to_owned(), checkpoint::load(place)?));
+        return Ok((folder, checkpoint::load(place)?));
     }
+    saved_config(place)?;
     let found = checkpoint::latest(&place.join(checkpoint::FOLDER))?;
     let found = found.ok_or_else(|| TrainError::Untrained { path: place.to_owned() })?;
-    Ok((place.to_owned(), found))
+    Ok((folder, found))
 }
 
 /// The tokenizer that comes with what the config starts from, if one does.
@@ -104,9 +115,9 @@ pub(crate) fn tokenizer(config: &ExperimentConfig) -> Result<Option<Tokenizer>, 
         return Ok(None);
     }
     if let Some(place) = &config.start.run {
-        let folder =
-            if place.is_file() { place.parent().and_then(Path::parent) } else { Some(place.as_path()) };
-        return saved_tokenizer(folder.unwrap_or(Path::new("."))).map(Some);
+        let folder = run_folder(place);
+        saved_config(folder)?;
+        return saved_tokenizer(folder).map(Some);
     }
     let Some(folder) = &config.start.text else { return Ok(None) };
     let failed = |source| StartError::Published { key: "text", source };
@@ -134,7 +145,7 @@ pub(crate) fn start(
     let mut started = Vec::new();
     let mut projections = BTreeMap::new();
     if let Some(folder) = &config.start.text {
-        let mut taking = Taking::new("text", folder, &own);
+        let taking = Taking::new("text", folder, &own);
         let (encoder, projection) =
             taking.open()?.load_text_encoder(device).map_err(|e| taking.published(e.into()))?;
         let mut found = taking.parameters(&encoder);
@@ -149,7 +160,7 @@ pub(crate) fn start(
         projections.extend(projection.map(|projection| ("retrieval.meaning.0.weight", projection)));
     }
     if let Some(folder) = &config.start.vision {
-        let mut taking = Taking::new("vision", folder, &own);
+        let taking = Taking::new("vision", folder, &own);
         let loaded = taking.open()?.load_vision_encoder(config.data.image.side, device);
         let (encoder, projection) = loaded.map_err(|e| taking.published(e.into()))?;
         let found = taking.parameters(&encoder);
@@ -157,7 +168,7 @@ pub(crate) fn start(
         projections.extend(projection.map(|projection| ("retrieval.meaning.1.weight", projection)));
     }
     if let Some(folder) = &config.start.audio {
-        let mut taking = Taking::new("audio", folder, &own);
+        let taking = Taking::new("audio", folder, &own);
         let encoder = taking.open()?.load_audio_encoder(device).map_err(|e| taking.published(e.into()))?;
         let found = taking.parameters(&encoder);
         started.push(taking.put(found, &mut table)?);
@@ -181,7 +192,7 @@ impl<'a> Taking<'a> {
         Self { key, folder, own }
     }
 
-    fn open(&mut self) -> Result<ModelFolder, TrainError> {
+    fn open(&self) -> Result<ModelFolder, TrainError> {
         ModelFolder::open(self.folder).map_err(|error| self.published(error.into()))
     }
 

@@ -1,16 +1,14 @@
 //! A trained run that another one learns from.
 
-use std::path::Path;
-
 use burn::prelude::*;
 use triptych_datasets::text::Tokenizer;
 use triptych_encoders::Modality;
 use triptych_tasks::model::Model;
 use triptych_tasks::objectives::{Objective, Requirement};
 
-use super::checkpoint;
 use super::data::{blank_model, saved_tokenizer};
 use super::error::TrainError;
+use super::start::run_checkpoint;
 use super::trained::run_config;
 use super::training::averaged_model;
 use crate::configuration::ExperimentConfig;
@@ -26,15 +24,8 @@ pub(crate) fn open(
     device: &Device,
 ) -> miette::Result<Option<Model>> {
     let Some(place) = &config.train.teacher else { return Ok(None) };
-    let (folder, found) = if place.is_file() {
-        let folder = place.parent().and_then(Path::parent).unwrap_or(Path::new("."));
-        (folder.to_owned(), Some(checkpoint::load(place).map_err(TrainError::from)?))
-    } else {
-        let newest = checkpoint::latest(&place.join(checkpoint::FOLDER)).map_err(TrainError::from)?;
-        (place.clone(), newest)
-    };
+    let (folder, found) = run_checkpoint(place)?;
     let theirs = run_config(&folder)?.value;
-    let found = found.ok_or_else(|| TrainError::Untrained { path: folder.clone() })?;
     let their_tokenizer = saved_tokenizer(&folder)?;
     let model = averaged_model(blank_model(&theirs, &their_tokenizer, device)?, found, device)?;
     let taught = config.objectives.iter().filter_map(|(name, schedule)| schedule.objective(name));

@@ -161,7 +161,9 @@ fn a_run_starts_from_another_and_says_what_stays_random() {
     assert_eq!(first[&format!("average/{name}")], second[&format!("model/{name}")]);
     let tokenizer = |run: &str| fs::read(desk.path(run).join("tokenizer.json")).unwrap();
     assert_eq!(tokenizer("first"), tokenizer("second"));
-    let other = desk.fail(1, &["train", "second.toml", "--out", "third", "--set", "model.d_embedding=24"]);
+    let nowhere = desk.fail(1, &["train", "second.toml", "--out", "third", "--set", "start.run=nowhere"]);
+    assert!(nowhere.contains("nowhere is not a run: it has no config.toml"), "{nowhere}");
+    let other = desk.fail(1, &["train", "second.toml", "--out", "fourth", "--set", "model.d_embedding=24"]);
     assert!(
         other.contains("`start.run`: first: parameter retrieval.meaning.0.weight: expected [16, 24], got"),
         "{other}"
