@@ -20,7 +20,7 @@ use crate::evaluate::{
     measure, members, write_scores,
 };
 use crate::interrupt::{self, this_command};
-use crate::plan::{largest_sample, parameters};
+use crate::plan::parameters;
 use crate::progress::Progress;
 use crate::run::TrainError;
 use crate::run::checkpoint;
@@ -79,7 +79,7 @@ pub(crate) fn train(
     interrupt::catch(&again);
     let config = &resolved.value;
     // what does not fit together is told before anything is written
-    parameters(config, largest_sample(config, config.data.n_vocab).0)?;
+    parameters(config, config.data_shape(config.data.n_vocab))?;
     let device = work.device.open()?;
     let folder = RunFolder::open(out).map_err(TrainError::from)?;
     folder.settle_config(&resolved.toml).map_err(TrainError::from)?;

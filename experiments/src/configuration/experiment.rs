@@ -13,7 +13,7 @@ use triptych_datasets::sample::Split;
 use triptych_datasets::text::TokenizerKind;
 use triptych_encoders::Modality;
 use triptych_tasks::heads::pair::Pair;
-use triptych_tasks::model::ModelConfig;
+use triptych_tasks::model::{DataShape, ModelConfig};
 use triptych_tasks::objectives::{self, OBJECTIVES};
 
 use super::classify::{ClassifyConfig, check_classify};
@@ -105,6 +105,11 @@ fn small_pictures() -> ImageTransform {
 }
 
 impl ExperimentConfig {
+    /// What the data decides about the model's shape, with a tokenizer of `n_vocab` token ids.
+    pub(crate) fn data_shape(&self, n_vocab: usize) -> DataShape {
+        DataShape { n_vocab, image_side: self.data.image.side, n_mels: self.data.audio.n_mels }
+    }
+
     /// The pairs of modalities that the model learns to judge.
     pub(crate) fn judged(&self) -> Vec<Pair> {
         let is_learned = |pair: &Pair| self.objectives.contains_key(&format!("matching_{}", pair.name()));

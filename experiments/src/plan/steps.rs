@@ -13,9 +13,8 @@ const FRAMES_PER_S: f64 = 100.0;
 
 /// What the data of an experiment decides, for its largest samples.
 pub(crate) fn largest_sample(config: &ExperimentConfig, n_vocab: usize) -> (DataShape, SampleLengths) {
-    let shape = DataShape { n_vocab, image_side: config.data.image.side, n_mels: config.data.audio.n_mels };
     let n_frames = (config.data.audio.max_s * FRAMES_PER_S) as usize;
-    (shape, SampleLengths { n_text_tokens: config.data.max_text_tokens, n_frames })
+    (config.data_shape(n_vocab), SampleLengths { n_text_tokens: config.data.max_text_tokens, n_frames })
 }
 
 /// Means over the steps of a training, a row of the batch.

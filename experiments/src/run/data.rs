@@ -9,7 +9,7 @@ use triptych_datasets::loader::{EvalLoader, LoaderConfig, LoaderError, TextOptio
 use triptych_datasets::sample::{Question, Split};
 use triptych_datasets::shard::{Corpus, CorpusError};
 use triptych_datasets::text::{self, Tokenizer};
-use triptych_tasks::model::{DataShape, Model};
+use triptych_tasks::model::Model;
 use triptych_tasks::objectives::TokenIds;
 
 use super::error::TrainError;
@@ -205,7 +205,7 @@ pub(crate) fn saved_tokenizer(folder: &Path) -> Result<Tokenizer, TrainError> {
 /// # Errors
 /// When its sizes do not fit together.
 fn new_model(config: &ExperimentConfig, tokenizer: &Tokenizer, device: &Device) -> Result<Model, TrainError> {
-    Ok(config.model.init(data_shape(config, tokenizer), config.seed, device)?)
+    Ok(config.model.init(config.data_shape(tokenizer.n_tokens()), config.seed, device)?)
 }
 
 /// The same with blank weights, to be replaced by those of a checkpoint.
@@ -217,15 +217,7 @@ pub(crate) fn blank_model(
     tokenizer: &Tokenizer,
     device: &Device,
 ) -> Result<Model, TrainError> {
-    Ok(config.model.blank(data_shape(config, tokenizer), device)?)
-}
-
-fn data_shape(config: &ExperimentConfig, tokenizer: &Tokenizer) -> DataShape {
-    DataShape {
-        n_vocab: tokenizer.n_tokens(),
-        image_side: config.data.image.side,
-        n_mels: config.data.audio.n_mels,
-    }
+    Ok(config.model.blank(config.data_shape(tokenizer.n_tokens()), device)?)
 }
 
 /// Says why a corpus that was once complete is about to be prepared again.

@@ -379,12 +379,10 @@ mod tests {
         let tokenizer = tokenizer(&config).expect("it is there").expect("texts are read");
         let device = Device::flex().autodiff();
         let (model, started) = {
-            let shape = triptych_tasks::model::DataShape {
-                n_vocab: tokenizer.n_tokens(),
-                image_side: 12,
-                n_mels: config.data.audio.n_mels,
-            };
-            let model = config.model.init(shape, 1, &device).expect("its sizes fit");
+            let model = config
+                .model
+                .init(config.data_shape(tokenizer.n_tokens()), 1, &device)
+                .expect("its sizes fit");
             start(model, &config, &tokenizer, &device).expect("they fit")
         };
         assert_eq!(started.len(), 3);
